@@ -1,0 +1,1 @@
+"""The framework: it knows no detector and no task; plugins bring them."""

@@ -1,0 +1,177 @@
+"""The record a detector plugin returns, and its comparison with another's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from attrs import Attribute, asdict, field, frozen
+from attrs.validators import ge, in_, instance_of, matches_re
+
+from .errors import DeclarationError, suggest
+from .streams import DenseArray, Label, PointCloud, Stream, TrackSet, VoxelGrid, name_field
+
+_dotted = matches_re(r"[\w.]+:\w+")
+
+
+@frozen(kw_only=True)
+class Reader:
+    """A foreign file format of a detector.
+
+    open: ``package.module:function``, called with a path, gives an iterable of one-event Events.
+    """
+
+    name: str = field(validator=name_field)
+    suffixes: tuple[str, ...]
+    open: str = field(validator=_dotted)
+    about: str = ""
+
+
+@frozen(kw_only=True)
+class Simulation:
+    """How events of a detector are made.
+
+    make: ``package.module:function``, called as ``make(seed, first, n, **options)``, gives the
+    Events numbered ``first`` to ``first + n``; event i depends on the seed and i alone, so that a
+    sample is the same whatever the workers. Events the detector leaves out are simply missing.
+    options: names and default values of what a recipe may set.
+    """
+
+    make: str = field(validator=_dotted)
+    options: Mapping[str, int | float | str] = field(factory=dict)
+    about: str = ""
+
+
+@frozen(kw_only=True)
+class Augmentation:
+    """A change of the input that leaves the physics as it is.
+
+    mirror: cells, points and vectors change sign along `axis`, about the grid's middle.
+    charge_scale: one factor per event, smear: one per row, both log-normal of width `size`.
+    dropout: each row is lost with probability up to `size`. noise: `size` rows a thousand cells.
+    """
+
+    kind: Literal["mirror", "charge_scale", "smear", "dropout", "noise"] = field(
+        validator=in_(("mirror", "charge_scale", "smear", "dropout", "noise"))
+    )
+    streams: tuple[str, ...] = ()
+    axis: Literal["", "x", "y", "z"] = field(default="", validator=in_(("", "x", "y", "z")))
+    size: float = field(default=0.0, validator=ge(0))
+
+
+@frozen(kw_only=True)
+class Display:
+    """What a picture of an event shows: a voxel stream, the column that colours it, its label."""
+
+    stream: str
+    column: str
+    label: str = ""
+
+
+@frozen(kw_only=True)
+class Frame:
+    """Where the detector stands in the beam: rotated by `tilt_y` rad about y, then shifted, mm."""
+
+    about: str
+    tilt_y: float = 0.0
+    shift: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+
+@frozen(kw_only=True)
+class Detector:
+    """A detector as data: the one thing a detector plugin returns."""
+
+    name: str = field(validator=[instance_of(str), name_field])
+    about: str
+    streams: tuple[Stream, ...] = field(converter=tuple)
+    truth: tuple[Label, ...] = field(default=(), converter=tuple)
+    readers: tuple[Reader, ...] = field(default=(), converter=tuple)
+    simulation: Simulation | None = None
+    augmentations: tuple[Augmentation, ...] = field(default=(), converter=tuple)
+    display: Display | None = None
+    frame: Frame | None = None
+    source: str = ""
+
+    @streams.validator
+    def _check(self, _: Attribute[tuple[Stream, ...]], value: tuple[Stream, ...]) -> None:
+        if not value:
+            raise DeclarationError(f"detector {self.name!r} declares no stream")
+        for stream in value:
+            if not isinstance(stream, VoxelGrid | DenseArray | TrackSet | PointCloud):
+                raise DeclarationError(
+                    f"detector {self.name!r}: a stream must be a VoxelGrid, DenseArray, TrackSet or "
+                    f"PointCloud, not {type(stream).__name__}"
+                )
+        names = [s.name for s in value]
+        if twice := sorted({n for n in names if names.count(n) > 1}):
+            raise DeclarationError(
+                f"detector {self.name!r}: stream declared twice: {', '.join(twice)}"
+            )
+
+    def __attrs_post_init__(self) -> None:
+        if self.display:
+            stream = self.stream(self.display.stream)
+            for column in filter(None, (self.display.column, self.display.label)):
+                if column not in stream.layout:
+                    raise DeclarationError(
+                        f"detector {self.name!r}: display: stream {stream.name!r} has no "
+                        f"{column!r}{suggest(column, stream.layout)}"
+                    )
+
+    def stream(self, name: str) -> Stream:
+        """The stream called `name`; DeclarationError naming the nearest one if there is none."""
+        for stream in self.streams:
+            if stream.name == name:
+                return stream
+        names = [s.name for s in self.streams]
+        raise DeclarationError(
+            f"detector {self.name!r} has no stream {name!r}{suggest(name, names)} "
+            f"(it has: {', '.join(names)})"
+        )
+
+    def label(self, name: str) -> Label:
+        """The event truth called `name`; DeclarationError naming the nearest one otherwise."""
+        for label in self.truth:
+            if label.name == name:
+                return label
+        names = [t.name for t in self.truth]
+        raise DeclarationError(
+            f"detector {self.name!r} has no event truth {name!r}{suggest(name, names)} "
+            f"(it has: {', '.join(names) or 'none'})"
+        )
+
+
+def declaration(detector: Detector) -> dict[str, Any]:
+    """What of a detector decides the meaning of its files, as plain JSON values."""
+    streams = [{"kind": type(s).__name__, **asdict(s)} for s in detector.streams]
+    truth = [asdict(t) for t in detector.truth]
+    plain: dict[str, Any] = _plain({"name": detector.name, "streams": streams, "truth": truth})
+    return plain
+
+
+def difference(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
+    """The first difference between two declarations as ``path: x here, y there``, or ``""``.
+
+    Texts meant for people (`about`, `source`) do not count.
+    """
+    return next(_differences(a, b, ""), "")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value
+
+
+def _differences(a: Any, b: Any, path: str) -> Iterator[str]:
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        for key in [k for k in {**a, **b} if k not in ("about", "source")]:
+            yield from _differences(a.get(key), b.get(key), f"{path}.{key}".lstrip("."))
+    elif isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+        for i, (x, y) in enumerate(zip(a, b, strict=True)):
+            name = x.get("name", i) if isinstance(x, Mapping) else i
+            yield from _differences(x, y, f"{path}.{name}")
+    elif a != b:
+        yield f"{path}: {a!r} here, {b!r} there"

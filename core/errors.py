@@ -1,0 +1,40 @@
+"""Every error this project raises on purpose, and how their messages are built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class IntarsiaError(Exception):
+    """Base of every error raised on purpose: catch this one at the top."""
+
+
+class DeclarationError(IntarsiaError):
+    """A detector or stream declares something that cannot be."""
+
+
+class PluginError(IntarsiaError):
+    """A plugin failed to load, clashes with another, or returned a wrong thing."""
+
+
+class RecipeError(IntarsiaError):
+    """A recipe is wrong: every fault found, one a line, each with file and line."""
+
+
+class EventError(IntarsiaError):
+    """Events do not match their detector's declaration, or an event file is not whole."""
+
+
+class CheckpointError(IntarsiaError):
+    """A checkpoint is not ours, is of another format, or does not fit."""
+
+
+class RunError(IntarsiaError):
+    """A run cannot start or go on: the folder, the sample or the machine does not allow it."""
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the known word nearest to `word`, or ``""``."""
+    near = get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

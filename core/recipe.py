@@ -1,0 +1,122 @@
+"""A recipe: one experiment as checked data. These classes are the whole vocabulary.
+
+`intarsia.core.recipe_load` makes them of YAML. Field metadata ``also`` names what people write by
+mistake for a key; it only feeds suggestions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import Factory, field, frozen
+from attrs.validators import and_, ge, gt, in_, le, lt, min_len
+
+
+@frozen(kw_only=True)
+class Data:
+    """Where events come from.
+
+    files: event files. Without any, `events` interactions are made by the detector's simulation
+    (with its `options`) or, if it has none, drawn at random from its declaration.
+    block: events read and shuffled together. buffer: blocks held for shuffling.
+    """
+
+    files: tuple[str, ...] = ()
+    events: int = field(default=10_000, validator=ge(1), metadata={"also": ("n", "n_events")})
+    options: Mapping[str, Any] = field(factory=dict)
+    block: int = field(default=64, validator=ge(1))
+    buffer: int = field(default=8, validator=ge(1))
+
+
+@frozen(kw_only=True)
+class Model:
+    """Sizes of the encoder; the defaults are the paper's (decision 4 of the design).
+
+    row: slots of a padded row into which windows are packed.
+    """
+
+    dim: int = field(default=384, validator=ge(1), metadata={"also": ("width", "embed_dim")})
+    heads: int = field(default=12, validator=ge(1))
+    mlp: int = field(default=4, validator=ge(1))
+    depth: int = field(default=4, validator=ge(1), metadata={"also": ("layers",)})
+    depths: Mapping[str, int] = field(factory=dict)
+    summaries: int = field(default=2, validator=ge(1))
+    rounds: int = field(default=4, validator=ge(1))
+    row: int = field(default=64, validator=ge(8))
+
+    def __attrs_post_init__(self) -> None:
+        if self.dim % self.heads:
+            raise ValueError(f"dim {self.dim} is not a multiple of heads {self.heads}")
+
+
+@frozen(kw_only=True)
+class Optim:
+    """AdamW, with warm-up and cosine decay per step; `lr` is per 256 events of batch.
+
+    decay_epochs: length of the cosine; by default all epochs after the warm-up. layer_decay: ratio
+    of the learning rates of neighbouring layers, 1 at the heads. ema: decay of the averaged
+    weights that evaluation uses, min(ema, (1 + n) / (10 + n)) after n steps.
+    """
+
+    lr: float = field(default=1e-4, validator=gt(0), metadata={"also": ("learning_rate",)})
+    weight_decay: float = field(default=0.05, validator=ge(0))
+    betas: tuple[float, float] = (0.9, 0.95)
+    warmup_epochs: float = field(default=0.0, validator=ge(0), metadata={"also": ("warmup",)})
+    decay_epochs: float | None = None
+    layer_decay: float = field(default=1.0, validator=and_(gt(0), le(1)))
+    ema: float = field(default=0.9999, validator=and_(ge(0), lt(1)))
+    clip: float = field(default=1.0, validator=gt(0), metadata={"also": ("grad_clip",)})
+
+
+@frozen(kw_only=True)
+class Stage:
+    """One training: its tasks, its length and what its encoder starts from.
+
+    start: an earlier stage. starts: several variants of the stage by name, each a mapping of the
+    keys that differ; the stage ``finetune`` becomes ``finetune/scratch``, ``finetune/mae``, ...
+    labels: train on so many events of the training split, drawn by the seed. limit: steps at most.
+    drop_path: largest probability that a block is skipped in training.
+    """
+
+    epochs: int = field(validator=ge(1))
+    batch: int = field(default=32, validator=ge(1), metadata={"also": ("batch_size",)})
+    tasks: Mapping[str, Any] = field(factory=dict, metadata={"also": ("task",)})
+    optim: Optim = Factory(Optim)
+    start: str | None = None
+    starts: Mapping[str, Any] = field(factory=dict)
+    labels: int | None = field(default=None, metadata={"also": ("n_labels", "budget")})
+    limit: int | None = None
+    drop_path: float = field(default=0.0, validator=and_(ge(0), lt(1)))
+    precision: str = field(default="auto", validator=in_(("auto", "float32", "bfloat16")))
+
+
+@frozen(kw_only=True)
+class Report:
+    """What the report computes. probe: labelled events for the frozen linear probes."""
+
+    probe: int = field(default=300, validator=ge(1))
+    bootstrap: int = field(default=200, validator=ge(1))
+    pictures: int = field(default=4, validator=ge(0))
+
+
+@frozen(kw_only=True)
+class Recipe:
+    """A whole experiment. Stages run in the order they are written.
+
+    seeds: fine-tuning is repeated with each, everything else is done once with the first.
+    """
+
+    name: str
+    about: str
+    detector: str
+    stages: Mapping[str, Stage] = field(metadata={"also": ("stage",)})
+    data: Data = Factory(Data)
+    model: Model = Factory(Model)
+    report: Report = Factory(Report)
+    seeds: tuple[int, ...] = field(default=(0,), validator=min_len(1), metadata={"also": ("seed",)})
+
+    @property
+    def seed(self) -> int:
+        """The seed of events, pre-training and everything else that is done once."""
+        return self.seeds[0]

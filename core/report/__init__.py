@@ -1,0 +1,1 @@
+"""Figures, numbers and the HTML page of a run; the only door to matplotlib."""

@@ -1,0 +1,1 @@
+"""A physics engine that any detector plugin can use; the only door to numba."""

@@ -1,0 +1,66 @@
+"""What a task is, as a declaration: its options, what it sees and what truth it needs.
+
+Nothing here imports torch; the module that does the work is named, and imported when it is built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from attrs import field, frozen
+from attrs.validators import and_, ge, le, lt, matches_re
+
+from .streams import name_field
+
+_dotted = matches_re(r"[\w.]+:\w+")
+
+
+@frozen(kw_only=True)
+class View:
+    """What the encoder sees of a batch for a task.
+
+    mask_ratio: share of the occupied patches of each window that is hidden. drop: probability that
+    a stream of one token (array, tracks) is hidden in an event. probability: of the task taking
+    part in a batch, the same for all ranks.
+    """
+
+    mask_ratio: float = field(default=0.0, validator=and_(ge(0), lt(1)))
+    drop: float = field(default=0.0, validator=and_(ge(0), le(1)))
+    probability: float = field(default=1.0, validator=and_(ge(0), le(1)))
+
+
+@frozen(kw_only=True)
+class Needs:
+    """Truth a task cannot do without.
+
+    labels: voxel labels as ``stream.label``. truth: event truth by name.
+    """
+
+    labels: tuple[str, ...] = ()
+    truth: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class TaskKind:
+    """A kind of task: what a task plugin returns.
+
+    options: attrs class of what a recipe may set; its field `view`, if any, is a View. build:
+    ``package.module:Class``, made as ``Class(options, setting)``, see intarsia.core.task_module.
+    needs: from the options and the detector to the truth needed.
+    """
+
+    name: str = field(validator=name_field)
+    about: str
+    options: type
+    build: str = field(validator=_dotted)
+    needs: Callable[[Any, Any], Needs] = lambda options, detector: Needs()
+
+
+@frozen(kw_only=True)
+class StreamKind:
+    """A kind of stream: its declaration class and the module that makes tokens of it."""
+
+    name: str = field(validator=name_field)
+    declaration: type
+    build: str = field(validator=_dotted)

@@ -1,0 +1,1 @@
+"""Tasks that ship with intarsia; every module or folder here is a plugin."""
