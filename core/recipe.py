@@ -10,7 +10,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from attrs import Factory, field, frozen
-from attrs.validators import and_, ge, gt, in_, le, lt, min_len
+from attrs.validators import (
+    and_,
+    deep_iterable,
+    deep_mapping,
+    ge,
+    gt,
+    in_,
+    instance_of,
+    le,
+    lt,
+    matches_re,
+    min_len,
+    optional,
+)
 
 
 @frozen(kw_only=True)
@@ -40,7 +53,7 @@ class Model:
     heads: int = field(default=12, validator=ge(1))
     mlp: int = field(default=4, validator=ge(1))
     depth: int = field(default=4, validator=ge(1), metadata={"also": ("layers",)})
-    depths: Mapping[str, int] = field(factory=dict)
+    depths: Mapping[str, int] = field(factory=dict, validator=deep_mapping(instance_of(str), ge(1)))
     summaries: int = field(default=2, validator=ge(1))
     rounds: int = field(default=4, validator=ge(1))
     row: int = field(default=64, validator=ge(8))
@@ -48,6 +61,19 @@ class Model:
     def __attrs_post_init__(self) -> None:
         if self.dim % self.heads:
             raise ValueError(f"dim {self.dim} is not a multiple of heads {self.heads}")
+
+
+@frozen(kw_only=True)
+class DecoderSize:
+    """Sizes of a decoder; the defaults are the paper's."""
+
+    width: int = field(default=256, validator=ge(1), metadata={"also": ("dim",)})
+    heads: int = field(default=8, validator=ge(1))
+    depth: int = field(default=4, validator=ge(1))
+
+    def __attrs_post_init__(self) -> None:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
 
 
 @frozen(kw_only=True)
@@ -61,12 +87,22 @@ class Optim:
 
     lr: float = field(default=1e-4, validator=gt(0), metadata={"also": ("learning_rate",)})
     weight_decay: float = field(default=0.05, validator=ge(0))
-    betas: tuple[float, float] = (0.9, 0.95)
+    betas: tuple[float, float] = field(
+        default=(0.9, 0.95), validator=deep_iterable(and_(ge(0), lt(1)))
+    )
     warmup_epochs: float = field(default=0.0, validator=ge(0), metadata={"also": ("warmup",)})
-    decay_epochs: float | None = None
+    decay_epochs: float | None = field(default=None, validator=optional(gt(0)))
     layer_decay: float = field(default=1.0, validator=and_(gt(0), le(1)))
     ema: float = field(default=0.9999, validator=and_(ge(0), lt(1)))
     clip: float = field(default=1.0, validator=gt(0), metadata={"also": ("grad_clip",)})
+
+
+@frozen(kw_only=True)
+class Instance:
+    """A task of a stage: its kind, and its options as that kind's class of options."""
+
+    kind: str
+    options: Any
 
 
 @frozen(kw_only=True)
@@ -75,6 +111,7 @@ class Stage:
 
     start: an earlier stage. starts: several variants of the stage by name, each a mapping of the
     keys that differ; the stage ``finetune`` becomes ``finetune/scratch``, ``finetune/mae``, ...
+    tasks: instances by name; in YAML the options, and `kind` where it is not the name.
     labels: train on so many events of the training split, drawn by the seed. limit: steps at most.
     drop_path: largest probability that a block is skipped in training.
     """
@@ -85,8 +122,12 @@ class Stage:
     optim: Optim = Factory(Optim)
     start: str | None = None
     starts: Mapping[str, Any] = field(factory=dict)
-    labels: int | None = field(default=None, metadata={"also": ("n_labels", "budget")})
-    limit: int | None = None
+    labels: int | None = field(
+        default=None, validator=optional(ge(1)), metadata={"also": ("n_labels", "budget")}
+    )
+    limit: int | None = field(
+        default=None, validator=optional(ge(1)), metadata={"also": ("steps", "max_steps")}
+    )
     drop_path: float = field(default=0.0, validator=and_(ge(0), lt(1)))
     precision: str = field(default="auto", validator=in_(("auto", "float32", "bfloat16")))
 
@@ -107,7 +148,7 @@ class Recipe:
     seeds: fine-tuning is repeated with each, everything else is done once with the first.
     """
 
-    name: str
+    name: str = field(validator=matches_re(r"\w[\w.-]*"))
     about: str
     detector: str
     stages: Mapping[str, Stage] = field(metadata={"also": ("stage",)})

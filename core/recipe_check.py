@@ -1,0 +1,155 @@
+"""Whether a recipe makes sense: its detector, its stages, what its tasks need.
+
+Works on plain values, which need not be right in form, so that faults of form and of meaning are
+reported together.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from attrs import fields
+
+from .detector import Detector
+from .errors import IntarsiaError, PluginError, suggest
+from .faults import Fault
+from .plugins import Registry
+from .recipe import Instance, Model
+from .streams import VoxelGrid
+from .structure import spell
+from .task import Needs
+
+Instances = Mapping[str, Mapping[str, Instance]]  # stage: task: instance
+
+_STAGE = re.compile(r"[\w-]+(/[\w-]+)?")
+
+
+def check(values: Mapping[str, Any], instances: Instances, registry: Registry) -> Iterator[Fault]:
+    """Every fault of meaning of a recipe's plain `values`; what is wrong in form is passed over."""
+    detector = None
+    name = values.get("detector")
+    if isinstance(name, str):
+        try:
+            detector = registry.detector(name)
+        except PluginError as error:
+            yield ("detector",), str(error)
+    yield from _stages(values.get("stages"))
+    yield from _sizes(values.get("model"))
+    if detector:
+        yield from _options(values.get("data"), detector)
+        yield from _depths(values.get("model"), detector)
+        yield from _needs(instances, detector, registry)
+
+
+def _stages(stages: Any) -> Iterator[Fault]:
+    if not isinstance(stages, dict):
+        return
+    if not stages:
+        yield ("stages",), "there is none"
+    earlier: list[str] = []
+    for name, stage in stages.items():
+        if not _STAGE.fullmatch(name):
+            yield ("stages", name), "a stage is named with letters, digits, '_' and '-'"
+        if isinstance(stage, dict):
+            if stage.get("tasks") in (None, {}) and not suggest("tasks", stage):
+                yield ("stages", name), "has no tasks"
+            start = stage.get("start")
+            if isinstance(start, str) and start not in earlier:
+                yield ("stages", name, "start"), _no_start(start, earlier, stages)
+        earlier.append(name)
+
+
+def _no_start(start: str, earlier: list[str], stages: Mapping[str, Any]) -> str:
+    if start in stages:
+        return f"stage {start!r} does not come earlier (stages run as written)"
+    known = ", ".join(earlier) or "none"
+    return f"there is no stage {start!r}{suggest(start, earlier)} (earlier stages: {known})"
+
+
+def _options(data: Any, detector: Detector) -> Iterator[Fault]:
+    options = data.get("options") if isinstance(data, dict) else None
+    if not isinstance(options, dict) or not options:
+        return
+    if detector.simulation is None:
+        yield ("data", "options"), f"{detector.name} has no simulation that could take options"
+        return
+    known = detector.simulation.options
+    for name, value in options.items():
+        steps = ("data", "options", name)
+        if name not in known:
+            yield (
+                steps,
+                (
+                    f"the simulation of {detector.name} has no option {name!r}{suggest(name, known)} "
+                    f"(it has: {', '.join(known) or 'none'})"
+                ),
+            )
+        elif not alike(value, known[name]):
+            yield steps, f"must be {_LIKE[type(known[name])]}, not {spell(value)}"
+
+
+_LIKE = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+
+
+def alike(value: object, default: object) -> bool:
+    """Whether `value` may stand where `default` does."""
+    return type(value) is type(default) or (type(value) is int and type(default) is float)
+
+
+def _sizes(model: Any) -> Iterator[Fault]:
+    """The one rule between two keys of the model, which Model itself checks when all are right."""
+    sizes: dict[str, Any] = {k: getattr(fields(Model), k).default for k in ("dim", "heads")}
+    sizes |= {k: v for k, v in model.items() if k in sizes} if isinstance(model, dict) else {}
+    if all(type(v) is int and v > 0 for v in sizes.values()):
+        try:
+            Model(**sizes)
+        except ValueError as error:
+            yield ("model", "dim"), str(error)
+
+
+def _depths(model: Any, detector: Detector) -> Iterator[Fault]:
+    depths = model.get("depths") if isinstance(model, dict) else None
+    grids = [s.name for s in detector.streams if isinstance(s, VoxelGrid)]
+    for name in depths if isinstance(depths, dict) else ():
+        if name not in grids:
+            yield (
+                ("model", "depths", name),
+                (
+                    f"{detector.name} has no voxel stream {name!r}{suggest(name, grids)} "
+                    f"(it has: {', '.join(grids) or 'none'})"
+                ),
+            )
+
+
+def _needs(instances: Instances, detector: Detector, registry: Registry) -> Iterator[Fault]:
+    for stage, tasks in instances.items():
+        for name, instance in tasks.items():
+            steps = ("stages", stage, "tasks", name)
+            try:
+                needs = registry.task(instance.kind).needs(instance.options, detector)
+            except IntarsiaError as error:
+                yield steps, f"task {name!r}: {error}"
+                continue
+            for missing in _missing(needs, detector):
+                yield steps, f"task {name!r} needs {missing}"
+
+
+def _missing(needs: Needs, detector: Detector) -> Iterator[str]:
+    """What `needs` asks for and `detector` does not have."""
+    streams = {s.name: s for s in detector.streams}
+    for wanted in needs.labels:
+        stream, _, label = wanted.rpartition(".")
+        if stream not in streams:
+            known = ", ".join(streams)
+            yield f"stream {stream!r}{suggest(stream, streams)}; {detector.name} has: {known}"
+            continue
+        labels = [x.name for x in streams[stream].labels]
+        if label not in labels:
+            known = ", ".join(labels) or "none"
+            yield f"label {label!r} of stream {stream!r}; {detector.name} has: {known}"
+    truth = [t.name for t in detector.truth]
+    for wanted in needs.truth:
+        if wanted not in truth:
+            yield f"event truth {wanted!r}; {detector.name} has: {', '.join(truth) or 'none'}"
