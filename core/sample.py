@@ -69,15 +69,15 @@ def _story(detector: Detector, rng: np.random.Generator) -> _Story:
     tells = [0.0, 0.0, 0.0]
     for turn, truth in enumerate(t for t in detector.truth if t.classes):
         tells[turn % 3] += classes[truth.name] / len(truth.classes)
-    number = 1 + round(5 * tells[0]) if classes else int(rng.integers(1, 4))
+    number = 1 + round(6 * tells[0]) if classes else int(rng.integers(1, 4))
     slopes = rng.normal(0.0, 0.25 + 0.6 * tells[1], (number, 2))
     directions = np.concatenate([slopes, np.ones((number, 1))], axis=1)
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     return _Story(
-        start=rng.uniform([0.25, 0.25, 0.05], [0.75, 0.75, 0.5]),
+        start=rng.uniform([0.25, 0.25, 0.05], [0.75, 0.75, 0.4]),
         directions=directions,
-        lengths=rng.uniform(0.2, 0.6, number),
-        strength=float(np.exp(rng.normal(1.5 + 1.5 * tells[2], 0.4))),
+        lengths=rng.uniform(0.3, 0.6, number),
+        strength=float(np.exp(rng.normal(1.5 + 1.5 * tells[2], 0.25))),
         blob=float(rng.uniform(0.8, 2.0)),
         classes=classes,
     )
@@ -112,7 +112,9 @@ def _rows(stream: Stream, story: _Story, rng: np.random.Generator) -> dict[str, 
         return _array(stream, story, rng)
     if isinstance(stream, TrackSet):
         return _tracks(stream, story, rng)
-    return _points(stream, story, rng)
+    if isinstance(stream, PointCloud):
+        return _points(stream, story, rng)
+    return _plugin_rows(stream, story, rng)
 
 
 def _hits(
@@ -245,6 +247,13 @@ def _tracks(tracks: TrackSet, story: _Story, rng: np.random.Generator) -> dict[s
     for label in tracks.labels:
         rows[label.name] = _unknown(label, n)
     return rows
+
+
+def _plugin_rows(stream: Stream, story: _Story, rng: np.random.Generator) -> dict[str, Array]:
+    """Rows of a kind of stream that a plugin adds: numbers of the right size, no more is known."""
+    n = int(rng.integers(0, 8))
+    layout = stream.layout.items()
+    return {k: np.abs(rng.normal(0, story.strength, (n, *shape))) for k, (_, shape) in layout}
 
 
 def _unknown(label: Label, n: int) -> Array:

@@ -95,7 +95,7 @@ class EventFile:
         return tuple(
             f"{stream['name']}.{label['name']}"
             for stream in self.declaration["streams"]
-            for label in stream["labels"]
+            for label in stream.get("labels", ())
             if label["name"] in self._columns[stream["name"]]
         )
 
@@ -167,7 +167,7 @@ class EventFile:
         """Columns of each stream that the file has: whether it is a label."""
         found = {}
         for stream in self.declaration["streams"]:
-            labels = {label["name"] for label in stream["labels"]}
+            labels = {label["name"] for label in stream.get("labels", ())}
             group = self._file[f"streams/{stream['name']}"]
             found[stream["name"]] = {c: c in labels for c in group.attrs["columns"]}
         return found

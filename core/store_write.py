@@ -226,9 +226,8 @@ def _contents(events: Events) -> set[str]:
 
 
 def _about(stream: Stream) -> dict[str, Column | Label]:
-    points: tuple[Column, ...] = getattr(stream, "points", ())
-    measured = {c.name: c for c in (*stream.columns, *points)}
-    return measured | {label.name: label for label in stream.labels}
+    parts = (getattr(stream, part, ()) for part in ("columns", "points", "labels"))
+    return {item.name: item for part in parts for item in part}
 
 
 def _none(detector: Detector) -> Events:

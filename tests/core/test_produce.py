@@ -1,0 +1,149 @@
+import hashlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from attrs import evolve
+
+import intarsia
+from intarsia.core import sample
+from intarsia.core.detector import Simulation
+from intarsia.core.errors import RunError
+from intarsia.core.plugin_file import import_file
+from intarsia.core.produce import produce
+from intarsia.core.store import EventFile
+
+PLUGIN = """
+import os
+import numpy as np
+from intarsia.core import sample
+from intarsia.core.detector import Detector
+from intarsia.core.streams import Axis, Column, VoxelGrid
+
+grid = VoxelGrid(name="cubes", axes=(Axis(8, 10.0),) * 3, patch=(4, 4, 4), window=(2, 2, 2),
+                 columns=(Column(name="charge", unit="MeV"),))
+DETECTOR = Detector(name="mine", about="", streams=(grid,))
+
+def make(seed, first, n, drop=3, mode=""):
+    if mode == "die":
+        os._exit(9)
+    made = sample.events(DETECTOR, n, seed, first)
+    return made.take(np.flatnonzero(np.arange(first, first + n) % drop > 0))
+"""
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    name = f"plugin_{hashlib.sha256(str(tmp_path).encode()).hexdigest()[:8]}"
+    path = tmp_path / f"{name}.py"
+    path.write_text(PLUGIN)
+    with import_file(path) as module:
+        detector = evolve(
+            module.DETECTOR,
+            simulation=Simulation(make=f"{name}:make", options={"drop": 3, "mode": ""}),
+        )
+    yield detector
+    sys.modules.pop(name)
+
+
+def test_the_file_depends_neither_on_workers_nor_on_chunks(tmp_path, toy):
+    for name, workers, chunk in (("a", 1, 32), ("b", 1, 7), ("c", 2, 20)):
+        produce(toy, 100, 5, tmp_path / name, workers=workers, chunk=chunk)
+    whole = (tmp_path / "a").read_bytes()
+    assert (tmp_path / "b").read_bytes() == whole
+    assert (tmp_path / "c").read_bytes() == whole
+
+
+def test_events_are_those_of_the_seed(tmp_path, toy):
+    produced = produce(toy, 30, 5, tmp_path / "a", workers=1)
+    assert (produced.events, produced.left_out) == (30, 0)
+    file = EventFile(tmp_path / "a")
+    np.testing.assert_array_equal(
+        file.read(0, 30).truth["vertex"], sample.events(toy, 30, 5).truth["vertex"]
+    )
+    provenance = file.provenance
+    assert len(provenance.pop("configuration")) == 64
+    assert provenance == {
+        "simulation": "sample",
+        "version": intarsia.__version__,
+        "seed": 5,
+        "options": {},
+        "asked": 30,
+        "left_out": 0,
+    }
+
+
+def test_a_plugin_file_makes_events_in_workers_and_what_it_leaves_out_is_counted(tmp_path, mine):
+    seen = []
+    produced = produce(
+        mine,
+        60,
+        5,
+        tmp_path / "a",
+        workers=2,
+        options={"drop": 2},
+        progress=lambda done, total: seen.append((done, total)),
+        chunk=16,
+    )
+    assert (produced.events, produced.left_out) == (30, 30)
+    assert seen == [(16, 60), (32, 60), (48, 60), (60, 60)]
+    file = EventFile(tmp_path / "a")
+    assert file.keys == tuple(f"5/{i}" for i in range(1, 60, 2))
+    assert file.provenance["left_out"] == 30
+    assert file.provenance["simulation"] == "fast"
+    assert file.provenance["options"] == {"drop": 2, "mode": ""}
+
+
+def test_wrong_options_are_named_all_at_once(tmp_path, mine):
+    with pytest.raises(RunError) as caught:
+        produce(mine, 3, 1, tmp_path / "a", options={"dorp": 2, "drop": "x"})
+    assert str(caught.value) == (
+        "simulation of 'mine': there is no option 'dorp'; did you mean 'drop'? "
+        "(it has: drop, mode)\n"
+        "simulation of 'mine': option 'drop' must be like 3, not 'x'"
+    )
+
+
+def test_a_detector_without_simulation_has_no_options(tmp_path, toy):
+    with pytest.raises(RunError) as caught:
+        produce(toy, 3, 1, tmp_path / "a", options={"drop": 2})
+    assert str(caught.value) == "simulation of 'toy': there is no option 'drop' (it has none)"
+
+
+def test_if_all_are_left_out_there_is_no_file(tmp_path, mine):
+    with pytest.raises(RunError, match=r"^mine: all of the 10 events were left out$"):
+        produce(mine, 10, 1, tmp_path / "out" / "a", workers=1, options={"drop": 1})
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_worker_that_dies_is_one_clear_message(tmp_path, mine):
+    with pytest.raises(RunError, match="a worker process died, perhaps out of memory"):
+        produce(mine, 64, 1, tmp_path / "out" / "a", workers=2, options={"mode": "die"})
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_simulation_that_is_not_there_is_named(tmp_path, toy):
+    gone = evolve(toy, simulation=Simulation(make="intarsia.core.sample:nothing"))
+    message = r"^simulation of 'toy': there is no intarsia.core.sample:nothing \("
+    with pytest.raises(RunError, match=message):
+        produce(gone, 3, 1, tmp_path / "a")
+
+
+def test_ctrl_c_leaves_nothing_half_written(tmp_path, toy):
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        produce(toy, 100, 1, tmp_path / "out" / "a", workers=1, progress=stop, chunk=10)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_nothing_here_imports_torch_or_numba():
+    modules = "produce, normalise, split, sample, store, store_predictions"
+    code = (
+        f"import sys; from intarsia.core import {modules}; "
+        "assert not {'torch', 'numba', 'lightning', 'matplotlib'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
