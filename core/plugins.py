@@ -105,8 +105,8 @@ class Registry:
         for hook, value in _values(plugin, name, where):
             kind = hook.removeprefix("intarsia_")
             key = str(value) if isinstance(value, Path) else value.name
-            other = self._found[kind].get(key) or new[kind].get(key)
-            if other:
+            known = self._found[kind] | new[kind]
+            if other := known.get(key) or _same_declaration(value, known):
                 raise PluginError(
                     f"{where}: {hook}(): {key!r} is already provided by {other.source}"
                 )
@@ -190,6 +190,13 @@ class Registry:
     def _known(self, kind: Kind) -> str:
         known = ", ".join(self.names(kind)) or "none"
         return f" (registered: {known})" + "".join(f"\n  not loaded: {b}" for b in self.broken)
+
+
+def _same_declaration(value: object, known: Mapping[str, Registered]) -> Registered | None:
+    """The kind of stream in `known` whose declaration `value` would take over."""
+    if isinstance(value, StreamKind):
+        return next((k for k in known.values() if k.value.declaration is value.declaration), None)
+    return None
 
 
 def registry(plugins: Sequence[Path] = ()) -> Registry:

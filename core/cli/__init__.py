@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
+from .app import main
 
-def main() -> int:
-    """Run the command line."""
-    return 0
+__all__ = ["main"]

@@ -1,0 +1,70 @@
+"""``intarsia run``: a whole experiment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from intarsia.core.errors import RecipeError, suggest
+from intarsia.core.plugins import registry
+from intarsia.core.recipe import Recipe
+from intarsia.core.recipe_load import load
+
+from .options import Overrides, Plugins, RecipeName, Scale, Seed, Workers
+from .terminal import say
+
+
+def run(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FOLDER", help="Folder of the run (default: runs/NAME)."),
+    ] = None,
+    scale: Scale = None,
+    stage: Annotated[
+        str | None, typer.Option("--stage", metavar="NAME", help="Train this stage only.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")
+    ] = False,
+    plugin: Plugins = None,
+    seed: Seed = None,
+    workers: Workers = None,
+) -> None:
+    """Run a recipe, from events to a report.
+
+    Makes or reads its events, trains its stages one after the other, evaluates them and writes a
+    report that compares them.
+    """
+    found = registry(plugin or ())
+    changes = [*(overrides or ()), *([] if seed is None else [f"seeds=[{seed}]"])]
+    loaded = load(recipe, found, changes, scale)
+    if stage is not None and stage not in loaded.stages:
+        near = suggest(stage, loaded.stages)
+        known = ", ".join(loaded.stages)
+        raise RecipeError(f"{loaded.name} has no stage {stage!r}{near} (it has: {known})")
+    folder = out or Path("runs") / loaded.name
+    for line in plan(loaded, scale, stage, folder):
+        say(line)
+    from intarsia.core.run import run as run_recipe
+
+    run_recipe(loaded, found, folder, stage=stage, resume=resume, workers=workers, notify=say)
+
+
+def plan(recipe: Recipe, scale: str | None, stage: str | None, out: Path) -> list[str]:
+    """What a run will do, for people."""
+    data = ", ".join(recipe.data.files) or f"{recipe.data.events} made events"
+    stages = [
+        f"{name} ({s.epochs} epochs{f' from {s.start}' if s.start else ''})"
+        for name, s in recipe.stages.items()
+        if stage in (None, name)
+    ]
+    return [
+        f"recipe  {recipe.name}{f' at scale {scale}' if scale else ''}: {recipe.about}",
+        f"events  {recipe.detector}, {data}, seed {recipe.seed}",
+        f"stages  {', '.join(stages)}",
+        f"folder  {out}",
+    ]
