@@ -9,7 +9,7 @@ from attrs import Attribute, asdict, field, frozen
 from attrs.validators import ge, in_, instance_of, matches_re
 
 from .errors import DeclarationError, suggest
-from .streams import DenseArray, Label, PointCloud, Stream, TrackSet, VoxelGrid, name_field
+from .streams import Label, Stream, name_field
 
 _dotted = matches_re(r"[\w.]+:\w+")
 
@@ -97,10 +97,10 @@ class Detector:
         if not value:
             raise DeclarationError(f"detector {self.name!r} declares no stream")
         for stream in value:
-            if not isinstance(stream, VoxelGrid | DenseArray | TrackSet | PointCloud):
+            if not all(hasattr(stream, a) for a in ("name", "columns", "layout")):
                 raise DeclarationError(
                     f"detector {self.name!r}: a stream must be a VoxelGrid, DenseArray, TrackSet or "
-                    f"PointCloud, not {type(stream).__name__}"
+                    f"PointCloud (or of a kind that a plugin adds), not {type(stream).__name__}"
                 )
         names = [s.name for s in value]
         if twice := sorted({n for n in names if names.count(n) > 1}):

@@ -29,6 +29,15 @@ def scaled(column: Column, values: Array) -> Array:
     return squeezed
 
 
+def unscaled(column: Column, values: Array) -> Array:
+    """Inverse of `scaled`: physical values of numbers on the declared scale, same shape."""
+    if column.scale == "identity":
+        return np.asarray(values)
+    stretch = np.expm1 if column.scale == "log1p" else np.square
+    stretched: Array = np.sign(values) * stretch(np.abs(values))
+    return stretched
+
+
 def normalisation(file: EventFile, detector: Detector, split: str = "train") -> dict[str, Any]:
     """Means and widths from at most 2000 events of `split`, spread over `file`, as JSON values.
 
@@ -119,3 +128,15 @@ def _or_one(widths: Array) -> Array:
 
 def _plain(values: Array) -> float | list[float]:
     return float(values[0]) if len(values) == 1 else [float(v) for v in values]
+
+
+def unit_normalisation(detector: Detector) -> dict[str, Any]:
+    """Normalisation that leaves every column and regressed truth as it is."""
+    one = {"mean": 0.0, "std": 1.0, "rms": 1.0}
+    return {
+        "events": 0,
+        "streams": {s.name: {c.name: dict(one) for c in _columns(s)} for s in detector.streams},
+        "truth": {
+            t.name: {"mean": 0.0, "std": 1.0, "median": 0.0} for t in detector.truth if not t.classes
+        },
+    }

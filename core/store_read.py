@@ -110,12 +110,12 @@ class EventFile:
         return np.flatnonzero(self.splits == NAMES.index(split))
 
     def read(self, first: int, last: int, labels: bool = True) -> Events:
-        """Events `first` to `last` (a block, the fast way); `labels`: with row labels and truth."""
+        """Events `first` to `last` (a block, the fast way); `labels`: with row labels."""
         if not 0 <= first <= last <= len(self):
             raise EventError(f"{self.path}: has {len(self)} events, not {first} to {last}")
         return Events(
             streams={name: self._table(name, first, last, labels) for name in self._columns},
-            truth={k: v[first:last] for k, v in self.truth.items()} if labels else {},
+            truth={k: v[first:last] for k, v in self.truth.items()},
             keys=self.keys[first:last],
             group=self.group[first:last],
         )

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from attrs import field, frozen
-from attrs.validators import and_, ge, le, lt, matches_re
+from attrs.validators import and_, ge, gt, le, lt, matches_re
 
 from .streams import name_field
 
@@ -21,12 +21,14 @@ class View:
     """What the encoder sees of a batch for a task.
 
     mask_ratio: share of the occupied patches of each window that is hidden. drop: probability that
-    a stream of one token (array, tracks) is hidden in an event. probability: of the task taking
-    part in a batch, the same for all ranks.
+    a stream of one token (array, tracks) is hidden in an event. decode: share of the hidden patches
+    that a decoder is asked for. probability: of the task taking part in a batch, the same for all
+    ranks.
     """
 
     mask_ratio: float = field(default=0.0, validator=and_(ge(0), lt(1)))
     drop: float = field(default=0.0, validator=and_(ge(0), le(1)))
+    decode: float = field(default=1.0, validator=and_(gt(0), le(1)))
     probability: float = field(default=1.0, validator=and_(ge(0), le(1)))
 
 
@@ -59,8 +61,15 @@ class TaskKind:
 
 @frozen(kw_only=True)
 class StreamKind:
-    """A kind of stream: its declaration class and the module that makes tokens of it."""
+    """A kind of stream: its declaration class, and what makes tokens of it.
+
+    declaration: has `name`, `columns` and `layout`, as those of intarsia.core.streams. plan:
+    ``package.module:function``, called in the loader as ``plan(table, stream, scale, shown)``, gives
+    a `batch.StreamPlan`. build: ``package.module:Class``, made as ``Class(stream, model)``, a torch
+    module from that plan to tokens (t, dim).
+    """
 
     name: str = field(validator=name_field)
     declaration: type
+    plan: str = field(validator=_dotted)
     build: str = field(validator=_dotted)

@@ -1,0 +1,150 @@
+"""Batches in an order that a seed decides, made in loader workers.
+
+An epoch is planned in full before it begins: which events make which batch, and which random
+numbers mask it. Events are read in blocks that lie together in the file, shuffled inside a buffer
+of several blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from attrs import define, field, frozen
+from torch.utils.data import DataLoader, Dataset
+
+from .batch import Batch, Planner
+from .events import Array, Events
+from .store import EventFile
+from .task import View
+
+CACHED = (
+    1024  # events of a small sample that are kept in memory between batches (0.2 GB of FASERCal)
+)
+
+
+def draws(*numbers: int | str) -> np.random.Generator:
+    """The generator that belongs to `numbers`: seed, purpose, epoch, ..."""
+    key = [n if isinstance(n, int) else int.from_bytes(n.encode(), "big") for n in numbers]
+    return np.random.default_rng(key)
+
+
+@frozen(kw_only=True)
+class Order:
+    """How an epoch's events become batches.
+
+    batch: events of a batch over all ranks. block and buffer: as in the recipe. lanes: sequences of
+    batches that take turns, each reading blocks of its own; one per loader worker.
+    """
+
+    batch: int
+    block: int = 64
+    buffer: int = 8
+    lanes: int = 1
+    shuffle: bool = True
+
+    def batches(self, events: Array, rng: np.random.Generator) -> list[Array]:
+        """Numbers of the events of each batch.
+
+        events: ascending. A shuffled epoch leaves out what does not fill a batch, unless there is
+        no other batch; an unshuffled one has all events, in order.
+        """
+        if not self.shuffle:
+            return [events[i : i + self.batch] for i in range(0, len(events), self.batch)]
+        pools = self._pools(events, rng)
+        lanes = self.lanes if len(pools) >= 2 * self.lanes else 1
+        cut = [self._cut(np.concatenate(pools[i::lanes])) for i in range(lanes) if pools]
+        even = min((len(c) for c in cut), default=0)
+        return [batch for turn in zip(*(c[:even] for c in cut), strict=True) for batch in turn]
+
+    def _pools(self, events: Array, rng: np.random.Generator) -> list[Array]:
+        block = events // self.block
+        blocks = np.split(events, np.flatnonzero(np.diff(block)) + 1) if len(events) else []
+        order = rng.permutation(len(blocks))
+        pools = [
+            np.concatenate([blocks[j] for j in order[i : i + self.buffer]])
+            for i in range(0, len(order), self.buffer)
+        ]
+        return [rng.permutation(p) for p in pools]
+
+    def _cut(self, events: Array) -> list[Array]:
+        whole = len(events) // self.batch * self.batch
+        if not whole:
+            return [events]
+        return np.split(events[:whole], whole // self.batch)
+
+
+@frozen(eq=False, kw_only=True)
+class Sample:
+    """Events to learn from: `events` (numbers in `file`) seen through `views`.
+
+    purpose names the random stream, so that stages differ; rank and world are those of the process.
+    """
+
+    file: EventFile
+    events: Array
+    planner: Planner
+    views: tuple[View, ...]
+    order: Order
+    seed: int
+    purpose: str
+    labels: bool = True
+    rank: int = 0
+    world: int = 1
+
+    def epoch(self, number: int) -> Epoch:
+        """The batches of epoch `number`."""
+        rng = draws(self.seed, self.purpose, "order", number)
+        return Epoch(sample=self, number=number, batches=self.order.batches(self.events, rng))
+
+    def steps(self) -> int:
+        """Batches of an epoch; the same for every epoch."""
+        return len(self.epoch(0))
+
+
+@define(eq=False, kw_only=True)
+class Epoch(Dataset[Batch]):
+    """One epoch as a data set whose items are whole batches."""
+
+    sample: Sample
+    number: int
+    batches: list[Array]
+    _blocks: dict[int, Events] = field(factory=dict, init=False)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, i: int) -> Batch:
+        s = self.sample
+        common = draws(s.seed, s.purpose, "views", self.number, i)  # equal on all ranks
+        views = tuple(v for v in s.views if common.random() < v.probability)
+        own = draws(s.seed, s.purpose, "masks", self.number, i, s.rank)
+        return s.planner(self._events(self.batches[i][s.rank :: s.world]), views, own)
+
+    def _events(self, numbers: Array) -> Events:
+        """The events `numbers`, block by block."""
+        block = numbers // self.sample.order.block
+        parts = []
+        for b in dict.fromkeys(block.tolist()):
+            first = np.searchsorted(self.sample.events, b * self.sample.order.block)
+            place = np.searchsorted(self.sample.events, numbers[block == b]) - first
+            parts.append(self._block(b).take(place))
+        return Events.collate(parts)
+
+    def _block(self, b: int) -> Events:
+        """The sample's events of block `b`, from memory if it was read a short while ago."""
+        s = self.sample
+        if b in self._blocks:
+            self._blocks[b] = self._blocks.pop(b)
+            return self._blocks[b]
+        if len(s.events) > CACHED and len(self._blocks) >= 2 * s.order.buffer:
+            del self._blocks[next(iter(self._blocks))]
+        self._blocks[b] = s.file.take(s.events[s.events // s.order.block == b], labels=s.labels)
+        return self._blocks[b]
+
+
+def loader(epoch: Epoch, workers: int, pin: bool) -> DataLoader[Batch]:
+    """A loader of `epoch`; in the process itself without workers."""
+    extra: Mapping[str, Any] = {"prefetch_factor": 4} if workers else {}
+    return DataLoader(epoch, batch_size=None, num_workers=workers, pin_memory=pin, **extra)

@@ -1,0 +1,87 @@
+"""AdamW with layer-wise rates, and the schedule of its learning rate."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from math import cos, pi
+
+import torch
+from torch import Tensor, nn
+
+from .network import Network
+from .recipe import Optim
+
+REFERENCE = (
+    256  # events of batch for which a recipe's learning rate is meant (table III of the paper)
+)
+WEIGHTS_RATE = 0.1  # learning rate of loss weights relative to the rest (reference implementation)
+
+
+def layer(name: str, depth: int) -> int:
+    """Layer that parameter `name` belongs to: 0 for embeddings, then blocks, then fusion and heads.
+
+    depth: blocks of the deepest window stack. Heads stand one above the last fusion block.
+    """
+    if match := re.match(r"encoder\.shared\.windows\.\w+\.(?:blocks\.(\d+)|norm)", name):
+        return int(match[1]) + 1 if match[1] else depth
+    if match := re.match(r"encoder\.shared\.fusion\.(\d+)\.(cross|own)", name):
+        return depth + 2 * int(match[1]) + (1 if match[2] == "cross" else 2)
+    if name.startswith("encoder.shared.norm"):
+        return 10**6  # with the last layer; clipped by the caller
+    return 0 if name.startswith("encoder.") else 10**6
+
+
+def groups(network: Network, optim: Optim, lr: float) -> list[dict[str, object]]:
+    """Parameter groups: rates fall by `layer_decay` per layer from the heads down.
+
+    Vectors (norms, biases, embeddings of one token) and loss weights have no weight decay.
+    """
+    shared = network.encoder.shared
+    stacks = [len(w.blocks) for w in shared.windows.values()]  # type: ignore[arg-type]
+    depth = max(stacks, default=0)
+    top = depth + 2 * len(shared.fusion) + 1
+    found: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, p in network.named_parameters():
+        scale = optim.layer_decay ** (top - min(top, layer(name, depth)))
+        decay = optim.weight_decay if p.ndim > 1 else 0.0
+        if name.startswith("weights."):
+            scale, decay = WEIGHTS_RATE, 0.0
+        found.setdefault((lr * scale, decay), []).append(p)
+    return [{"params": p, "lr": lr, "weight_decay": wd} for (lr, wd), p in found.items()]
+
+
+def adamw(network: Network, optim: Optim, batch: int) -> torch.optim.AdamW:
+    """AdamW whose learning rate is the recipe's times batch / 256."""
+    lr = optim.lr * batch / REFERENCE
+    return torch.optim.AdamW(groups(network, optim, lr), lr=lr, betas=optim.betas, fused=True)
+
+
+def schedule(optim: Optim, steps_per_epoch: float, steps: int) -> Callable[[int], float]:
+    """Factor of the learning rate at each step: linear warm-up, then cosine to zero."""
+    warmup = optim.warmup_epochs * steps_per_epoch
+    rest = steps - warmup if optim.decay_epochs is None else optim.decay_epochs * steps_per_epoch
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / (warmup + 1)
+        return 0.5 * (1 + cos(pi * min(1.0, (step - warmup) / max(1.0, rest))))
+
+    return factor
+
+
+Tensors = tuple[Tensor, ...] | list[Tensor]
+
+
+def averaging(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
+    """Update of averaged weights with decay min(decay, (1 + n) / (10 + n)) after n steps.
+
+    The ramp lets short runs average too (decision 5 of the design).
+    """
+
+    def update(averaged: Tensors, current: Tensors, n: Tensor | int) -> None:
+        number = float(n)
+        share = 1 - min(decay, (1 + number) / (10 + number))
+        torch._foreach_lerp_(averaged, current, share)
+
+    return update

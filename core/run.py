@@ -1,0 +1,110 @@
+"""A recipe from events to report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from .conformance import refuse
+from .detector import Detector
+from .errors import RunError, suggest
+from .normalise import normalisation
+from .plugins import Registry
+from .produce import produce
+from .progress import Notify, Progress, silent
+from .recipe import Recipe
+from .results import results
+from .run_folder import Folder
+from .stages import Bench, learn
+from .store import EventFile, atomic
+
+
+def run(
+    recipe: Recipe,
+    registry: Registry,
+    out: Path,
+    stage: str | None = None,
+    resume: bool = False,
+    workers: int | None = None,
+    notify: Notify = silent,
+) -> Path:
+    """Run `recipe` in the folder `out`; gives the report page, or `out` if nothing is reported.
+
+    stage: only this one (with all its starts), on what earlier ones left. resume: go on where an
+    interrupted run stopped; with nothing to resume it starts afresh. workers: processes that
+    simulate, and that load; one per core by default. RunError if the folder or sample forbids it.
+    """
+    chosen = _chosen(recipe, stage)
+    detector = registry.detector(recipe.detector)
+    folder = Folder.open(out, recipe, resume or stage is not None)
+    file = events(recipe, detector, folder, workers, notify)
+    refuse(recipe, registry, detector, file)
+    bench = Bench(
+        recipe=recipe,
+        registry=registry,
+        detector=detector,
+        file=file,
+        normalisation=normalised(file, detector, folder),
+        folder=folder,
+        workers=1 if workers is None else max(0, workers - 1),
+        notify=notify,
+    )
+    for name in chosen:
+        for seed in recipe.seeds if "/" in name else recipe.seeds[:1]:
+            learn(bench, name, recipe.stages[name], seed)
+    return results(bench) if stage is None else out
+
+
+def _chosen(recipe: Recipe, stage: str | None) -> list[str]:
+    names = list(recipe.stages)
+    if stage is None:
+        return names
+    chosen = [n for n in names if n == stage or n.startswith(f"{stage}/")]
+    if not chosen:
+        raise RunError(
+            f"the recipe has no stage {stage!r}{suggest(stage, names)} (it has: {', '.join(names)})"
+        )
+    return chosen
+
+
+def events(
+    recipe: Recipe, detector: Detector, folder: Folder, workers: int | None, notify: Notify
+) -> EventFile:
+    """The events of a recipe: its file, or those it makes in the run's folder.
+
+    EventError if a file is of another detector or declaration.
+    """
+    if len(recipe.data.files) > 1:
+        raise RunError(
+            f"data.files names {len(recipe.data.files)} files; a run reads one "
+            "(several event files can be merged into one when they are prepared)"
+        )
+    path = Path(recipe.data.files[0]) if recipe.data.files else folder.path / "data" / "events.h5"
+    if not recipe.data.files and not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        what = "simulate" if detector.simulation else "draw events"
+        with folder.timed("events"):
+            made = produce(
+                detector,
+                recipe.data.events,
+                recipe.seed,
+                path,
+                workers,
+                recipe.data.options,
+                lambda done, total: notify(Progress(what, done, total)),
+            )
+        folder.note(events={"written": made.events, "left_out": made.left_out})
+    file = EventFile(path)
+    file.matches(detector)
+    return file
+
+
+def normalised(file: EventFile, detector: Detector, folder: Folder) -> dict[str, object]:
+    """Normalisation of the training split, kept beside the events."""
+    path = folder.path / "data" / "normalisation.json"
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        with atomic(path) as half:
+            half.write_text(json.dumps(normalisation(file, detector), indent=1))
+    found: dict[str, object] = json.loads(path.read_text())
+    return found

@@ -1,0 +1,106 @@
+"""Training of one stage."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+
+import torch
+from attrs import frozen
+from lightning.pytorch import Callback, Trainer
+
+from .card import Card
+from .checkpoint import load_state
+from .network import Network
+from .progress import Notify
+from .recipe import Stage
+from .train_callbacks import Keeper, Log, Teller
+from .train_module import Setup, StageModule
+from .train_state import restore
+
+# Lightning's advice that does not fit: batches are made here, by loaders that know their workers.
+ADVICE = (
+    ".*does not have many workers.*",
+    ".*number of training batches.*is smaller than the logging interval.*",
+    ".*Trying to infer the `batch_size`.*",
+    ".*`isinstance.treespec, LeafSpec.` is deprecated.*",
+    ".*Experiment logs directory.*",
+    ".*GPU available but not used.*",
+)
+
+
+@frozen(kw_only=True)
+class Trained:
+    """The files of a trained stage."""
+
+    best: Path
+    last: Path
+
+
+def train(
+    network: Network, setup: Setup, folder: Path, card: Card, what: str, notify: Notify
+) -> Trained:
+    """Train `network` as `setup` says, in `folder`; goes on from a state that lies there.
+
+    what: the stage's name for `notify`. RunError if the loss stops being finite.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    files = Trained(best=folder / "best.safetensors", last=folder / "last.safetensors")
+    state = folder / "last.resume.safetensors"
+    resume = state if state.exists() and setup.done else None
+    module = StageModule(network, setup)
+    best = float("inf")
+    if resume:
+        restore(resume, module)
+        best = load_state(resume)[1]["best"]
+    callbacks: list[Callback] = [
+        Keeper(folder, card, resume, best),
+        Log(folder / "log.csv"),
+        Teller(what, notify),
+    ]
+    if setup.done < setup.stage.epochs:
+        logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+        with warnings.catch_warnings():
+            for advice in ADVICE:
+                warnings.filterwarnings("ignore", advice)
+            trainer(setup, callbacks).fit(module)
+    return files
+
+
+def finished(folder: Path) -> int:
+    """Epochs that a run left finished in `folder`."""
+    state = folder / "last.resume.safetensors"
+    return int(load_state(state)[1]["epoch"]) if state.exists() else 0
+
+
+def trainer(setup: Setup, callbacks: list[Callback]) -> Trainer:
+    """A Lightning trainer without files or words of its own."""
+    stage = setup.stage
+    left = stage.epochs - setup.done
+    return Trainer(
+        max_epochs=left,
+        check_val_every_n_epoch=_every(stage, left),
+        callbacks=callbacks,
+        precision="bf16-mixed" if _half(stage.precision) else "32-true",
+        gradient_clip_val=stage.optim.clip,
+        reload_dataloaders_every_n_epochs=1,
+        strategy="ddp_find_unused_parameters_true" if setup.train.world > 1 else "auto",
+        devices=setup.train.world,
+        use_distributed_sampler=False,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+
+
+def _half(precision: str) -> bool:
+    """bfloat16 pays on a GPU; on a CPU it is slower for all but the widest models (measured)."""
+    return precision == "bfloat16" or (precision == "auto" and torch.cuda.is_available())
+
+
+def _every(stage: Stage, left: int) -> int:
+    """Epochs between validations: at most `check_every`, and one falls on the last epoch."""
+    return max(n for n in range(1, min(stage.check_every, left) + 1) if left % n == 0)

@@ -1,0 +1,142 @@
+"""One stage as a Lightning module: steps, validation, and the state that resuming needs."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from attrs import frozen
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+from torch.utils.data import DataLoader
+
+from .batch import Batch
+from .data import Sample, loader
+from .errors import RunError
+from .network import Network
+from .optim import adamw, averaging, schedule
+from .recipe import Stage
+
+
+@frozen(eq=False, kw_only=True)
+class Setup:
+    """A stage and what it learns from. done: epochs finished before, when a run goes on."""
+
+    stage: Stage
+    train: Sample
+    val: Sample
+    workers: int
+    done: int = 0
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of the whole stage."""
+        return self.stage.epochs * self.train.steps()
+
+
+class StageModule(LightningModule):
+    """Trains a network; keeps the averaged weights that evaluation uses."""
+
+    def __init__(self, network: Network, setup: Setup) -> None:
+        super().__init__()
+        self.network = network
+        self.setup_ = setup
+        ema = setup.stage.optim.ema
+        self.average = AveragedModel(network, multi_avg_fn=averaging(ema))
+        self.average.requires_grad_(False)
+        self.terms: dict[str, list[Tensor]] = {}
+        self.val_terms: dict[str, list[tuple[Tensor, int]]] = {}
+        self.last_validation: dict[str, float] = {}
+
+    @property
+    def averaged(self) -> nn.Module:
+        """The network with averaged weights."""
+        module: nn.Module = self.average.module
+        return module
+
+    @property
+    def epoch(self) -> int:
+        """Epoch under way, counted from the start of the stage."""
+        return self.setup_.done + self.current_epoch
+
+    @property
+    def step(self) -> int:
+        """Steps done since the start of the stage."""
+        return self.setup_.done * self.setup_.train.steps() + self.global_step
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Batches of the epoch under way."""
+        return loader(self.setup_.train.epoch(self.epoch), self.setup_.workers, self._pin)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """The validation split, masked the same way each time."""
+        return loader(self.setup_.val.epoch(0), self.setup_.workers, self._pin)
+
+    @property
+    def _pin(self) -> bool:
+        return self.device.type == "cuda"
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, _: int) -> Batch:
+        """`batch` on `device`."""
+        return batch.to(device, non_blocking=True)
+
+    def on_train_epoch_start(self) -> None:
+        """Randomness of an epoch depends on seed, stage and epoch alone, so that resuming repeats it."""
+        train = self.setup_.train
+        torch.manual_seed(hash((train.seed, self.epoch, train.rank)))
+
+    def training_step(self, batch: Batch, _: int) -> Tensor | None:
+        """The weighted loss of a batch; None if no task takes part in it."""
+        if not batch.plans:
+            return None
+        total: Tensor
+        total, terms = self.network(batch)
+        if not torch.isfinite(total):
+            bad = [k for k, v in terms.items() if not torch.isfinite(v)]
+            raise RunError(
+                f"the loss is not finite at epoch {self.epoch}, step {self.step}: "
+                f"{', '.join(bad) or 'weights'}; a smaller learning rate may help"
+            )
+        for name, value in {"loss": total, **terms}.items():
+            self.terms.setdefault(name, []).append(value.detach())
+        return total
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Average the weights."""
+        self.average.update_parameters(self.network)
+
+    def validation_step(self, batch: Batch, _: int) -> None:
+        """Losses of the averaged weights."""
+        if not batch.plans:
+            return
+        total, terms = self.averaged(batch)
+        for name, value in {"loss": total, **terms}.items():
+            self.val_terms.setdefault(name, []).append((value.detach(), len(batch)))
+
+    def validated(self) -> dict[str, float]:
+        """Mean losses of the validation that just ended, over all ranks; forgets them."""
+        means = {}
+        for name, pairs in self.val_terms.items():
+            weights = torch.tensor([n for _, n in pairs], dtype=torch.float64)
+            values = torch.stack([v for v, _ in pairs]).double().cpu()
+            sums = torch.stack([(values * weights).sum(), weights.sum()]).to(self.device)
+            total, weight = cast("Tensor", self.all_gather(sums)).reshape(-1, 2).sum(0)
+            means[name] = float(total / weight)
+        self.val_terms.clear()
+        return means
+
+    def trained(self) -> dict[str, float]:
+        """Mean training losses since they were last asked for."""
+        means = {k: float(torch.stack(v).mean()) for k, v in self.terms.items()}
+        self.terms.clear()
+        return means
+
+    def configure_optimizers(self) -> Any:
+        """AdamW and its schedule, per step."""
+        stage, train = self.setup_.stage, self.setup_.train
+        optimiser = adamw(self.network, stage.optim, stage.batch)
+        factor = schedule(stage.optim, train.steps(), self.setup_.steps)
+        before = self.setup_.done * train.steps()
+        rate = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda n: factor(before + n))
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": rate, "interval": "step"}}

@@ -1,0 +1,83 @@
+"""From a token to the cells of its patch, through a separable basis.
+
+Shape letters: h tokens, v voxels, C channels, M modes, I J K basis functions along x, y and z,
+P cells of a patch of X by Y by Z.
+"""
+
+from __future__ import annotations
+
+from math import pi, sqrt
+
+import torch
+from torch import Tensor, nn
+
+from .streams import Triple
+
+SHARE = (
+    0.4,
+    0.4,
+    0.6,
+)  # basis functions per cell along x, y, z (reference implementation's alphas)
+
+
+def cosines(cells: int, functions: int) -> Tensor:
+    """The first orthonormal DCT-II functions, (cells, functions).
+
+    ``B[l, k] = c_k cos(pi (l + 1/2) k / cells)``, c_0 = sqrt(1 / cells), c_k = sqrt(2 / cells).
+    """
+    place = torch.arange(cells)[:, None] + 0.5
+    table = torch.cos(pi * place * torch.arange(functions) / cells) * sqrt(2 / cells)
+    table[:, 0] /= sqrt(2)
+    return table
+
+
+class VoxelHead(nn.Module):
+    """Channels for the cells of a patch: modes of a separable basis, DCT at the start and learned.
+
+    A token gives coefficients of `modes` modes, (M, I, J, K), normalised over the modes; a linear map
+    mixes the modes into channels before anything is expanded, so the cost of a cell does not depend
+    on the number of modes.
+    """
+
+    def __init__(self, dim: int, patch: Triple, channels: int, modes: int) -> None:
+        super().__init__()
+        self.patch = patch
+        self.size = tuple(
+            min(n, max(2, round(share * n))) for n, share in zip(patch, SHARE, strict=True)
+        )
+        functions = self.size[0] * self.size[1] * self.size[2]
+        self.norm = nn.LayerNorm(dim)
+        self.coefficients = nn.Linear(dim, modes * functions)
+        self.norm_modes = nn.LayerNorm(modes)
+        self.mix = nn.Linear(modes, channels)
+        self.basis = nn.ParameterList(
+            nn.Parameter(cosines(n, k)) for n, k in zip(patch, self.size, strict=True)
+        )
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.modes = modes
+
+    def _channels(self, x_hd: Tensor) -> Tensor:
+        """Coefficients of the channels, (h, C, I, J, K)."""
+        c: Tensor = self.coefficients(self.norm(x_hd)).unflatten(1, (self.modes, -1))
+        mixed: Tensor = self.mix(self.norm_modes(c.transpose(1, 2))).transpose(1, 2)
+        return mixed.reshape(*mixed.shape[:2], *self.size)
+
+    def forward(self, x_hd: Tensor) -> Tensor:
+        """Every cell of every patch, (h, C, P)."""
+        bx, by, bz = self.basis
+        cells = torch.einsum("hcijk,zk->hcijz", self._channels(x_hd), bz)
+        cells = torch.einsum("hcijz,yj->hciyz", cells, by)
+        cells = torch.einsum("hciyz,xi->hcxyz", cells, bx)
+        return cells.flatten(2) + self.bias[:, None]
+
+    def at(self, x_hd: Tensor, token: Tensor, cell: Tensor) -> Tensor:
+        """Chosen cells only, (v, C): cell number `cell` (v,) of the patch of token `token` (v,).
+
+        The basis is contracted along z once per patch and along x and y once per chosen cell.
+        """
+        bx, by, bz = self.basis
+        _, y, z = self.patch
+        planes = torch.einsum("hcijk,zk->hzcij", self._channels(x_hd), bz)
+        plane = planes.flatten(0, 1).flatten(2)[token * z + cell % z]
+        weight = (bx[cell // (y * z), :, None] * by[cell // z % y, None, :]).flatten(1)
+        return torch.einsum("vcf,vf->vc", plane, weight) + self.bias

@@ -1,0 +1,57 @@
+"""The relational pass: what each visible voxel is (arXiv:2604.07037, sections IV C and C 1)."""
+
+from __future__ import annotations
+
+from attrs import Factory, field, frozen
+from attrs.validators import and_, ge, lt
+
+from intarsia.core.detector import Detector
+from intarsia.core.hookspecs import hookimpl
+from intarsia.core.recipe import DecoderSize
+from intarsia.core.streams import VoxelGrid
+from intarsia.core.task import Needs, TaskKind, View
+
+
+@frozen(kw_only=True)
+class Relational:
+    """Options of the relational pass.
+
+    stream: whose voxels are labelled; by default the first voxel stream. labels: which of its class
+    labels; by default all. smoothing: of their targets.
+    """
+
+    view: View = Factory(lambda: View(mask_ratio=0.25, probability=0.5))
+    stream: str = ""
+    labels: tuple[str, ...] = ()
+    decoder: DecoderSize = Factory(lambda: DecoderSize(depth=1))
+    modes: int = field(default=32, validator=ge(1))
+    smoothing: float = field(default=0.02, validator=and_(ge(0), lt(1)))
+
+
+def targets(options: Relational, detector: Detector) -> tuple[str, tuple[str, ...]]:
+    """The stream and its labels that `options` mean for `detector`; ("", ()) if it has none."""
+    grids = [s for s in detector.streams if isinstance(s, VoxelGrid)]
+    if not grids and not options.stream:
+        return "", ()
+    stream = detector.stream(options.stream or grids[0].name)
+    declared = tuple(label.name for label in stream.labels if label.classes)
+    return stream.name, options.labels or declared or ("class",)
+
+
+def _needs(options: Relational, detector: Detector) -> Needs:
+    stream, labels = targets(options, detector)
+    return Needs(labels=tuple(f"{stream or 'voxels'}.{name}" for name in labels or ("class",)))
+
+
+@hookimpl
+def intarsia_tasks() -> list[TaskKind]:
+    """The relational pass; it needs voxel labels."""
+    return [
+        TaskKind(
+            name="relational",
+            about="classify visible voxels: ghost, hierarchy, particle category",
+            options=Relational,
+            build="intarsia.tasks.relational.model:VoxelLabels",
+            needs=_needs,
+        )
+    ]

@@ -1,0 +1,37 @@
+"""Vertex regression: where in the detector the interaction happened."""
+
+from __future__ import annotations
+
+from attrs import Factory, field, frozen
+from attrs.validators import gt
+
+from intarsia.core.detector import Detector
+from intarsia.core.hookspecs import hookimpl
+from intarsia.core.task import Needs, TaskKind, View
+
+
+@frozen(kw_only=True)
+class Vertex:
+    """Options of vertex regression. truth: the point to find, in mm."""
+
+    truth: str = "vertex"
+    view: View = Factory(View)
+    head_scale: float = field(default=2e-5, validator=gt(0))
+
+
+def _needs(options: Vertex, detector: Detector) -> Needs:
+    return Needs(truth=(options.truth,))
+
+
+@hookimpl
+def intarsia_tasks() -> list[TaskKind]:
+    """Vertex regression; it needs the true point."""
+    return [
+        TaskKind(
+            name="vertex",
+            about="find the primary vertex in the detector frame, mm",
+            options=Vertex,
+            build="intarsia.tasks.vertex.model:VertexRegression",
+            needs=_needs,
+        )
+    ]

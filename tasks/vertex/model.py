@@ -1,0 +1,50 @@
+"""Vertex regression at work. Shape letters: B events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from intarsia.core.batch import Batch
+from intarsia.core.encoder import Encoded
+from intarsia.core.heads import PooledHead
+from intarsia.core.losses import regression
+from intarsia.core.task_module import Setting, TaskModule
+from intarsia.tasks.vertex import Vertex
+
+
+class VertexRegression(TaskModule):
+    """The vertex in mm, from the pooled latents.
+
+    The head works in units of the spread of the training split's vertices, about their mean; both
+    are kept in the checkpoint as part of the normalisation.
+    """
+
+    def __init__(self, options: Vertex, setting: Setting) -> None:
+        super().__init__()
+        self.truth = options.truth
+        self.terms = ("position",)
+        width = setting.detector.label(options.truth).width
+        scale = setting.normalisation["truth"][options.truth]
+        self.head = PooledHead(setting.model, width, options.head_scale)
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer("mean", torch.tensor(scale["mean"]).reshape(-1))
+        self.register_buffer("std", torch.tensor(scale["std"]).reshape(-1))
+
+    def forward(self, encoded: Encoded, batch: Batch) -> dict[str, Tensor]:
+        """Standardised position (B, 3)."""
+        return {"position": self.head(encoded)}
+
+    def losses(
+        self, out: Mapping[str, Tensor], encoded: Encoded, batch: Batch
+    ) -> dict[str, Tensor]:
+        """Smooth L1 loss over the events whose vertex is known."""
+        true = (batch.truth[self.truth] - self.mean) / self.std
+        return {"position": regression(out["position"], true)}
+
+    def predictions(self, out: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+        """``prediction`` (B, 3) in mm."""
+        return {"prediction": out["position"] * self.std + self.mean}
