@@ -53,7 +53,7 @@ def _stages(stages: Any) -> Iterator[Fault]:
         if not _STAGE.fullmatch(name):
             yield ("stages", name), "a stage is named with letters, digits, '_' and '-'"
         if isinstance(stage, dict):
-            if stage.get("tasks") in (None, {}) and not suggest("tasks", stage):
+            if stage.get("tasks", {}) == {} and ("tasks" in stage or not suggest("tasks", stage)):
                 yield ("stages", name), "has no tasks"
             start = stage.get("start")
             if isinstance(start, str) and start not in earlier:

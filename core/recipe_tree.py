@@ -116,7 +116,10 @@ def _override(tree: Tree, text: str) -> Tree:
     if not equals or not all(steps):
         raise RecipeError(f"command line: {text!r} is not key=value or key.sub=value")
     new = Tree(parse(value, source), {(): Place(source, 0, steps)})
-    return new.under(*_to_start(steps, tree, source)).over(tree)
+    into = _to_start(steps, tree, source)
+    merged = new.under(*into).over(tree)
+    around = {into[:n]: Place(source, 0, into[:n]) for n in range(1, len(into))}  # if they are new
+    return Tree(merged.values, {**around, **merged.places})
 
 
 def _to_start(steps: Steps, tree: Tree, source: str) -> Steps:
