@@ -1,0 +1,158 @@
+"""What one would compute without any learning: energy sums, centres, tracks.
+
+An honest yardstick: if a linear model of these numbers does as well as an encoder, the encoder
+has found nothing that was not easy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+
+import numpy as np
+
+from .detector import Detector
+from .events import Array, Events, Table
+from .normalise import scaled
+from .probe import linear_probe
+from .streams import Column, DenseArray, PointCloud, Stream, TrackSet, VoxelGrid
+
+Named = Iterator[tuple[str, Array]]
+
+
+def features(events: Events, detector: Detector) -> tuple[list[str], Array]:
+    """Names, and (B, F) float64 of `events`, all finite. An absent stream gives zeros.
+
+    Of a voxel grid: for each slab along z (a row of windows, or of patches if there is one window
+    only) log1p of the summed charge and of the hits, their totals, the charge-weighted centre and
+    spread in mm and the first slab hit. Of an array: every number, on its declared scale. Of
+    tracks: how many, and all numbers of the longest. Of points: totals, centre and spread.
+    """
+    named = [
+        (f"{stream.name}.{name}", values.astype(np.float64))
+        for stream in detector.streams
+        for name, values in _of(stream, events.streams[stream.name])
+    ]
+    stacked = np.stack([v for _, v in named], axis=1) if named else np.zeros((len(events), 0))
+    return [name for name, _ in named], np.nan_to_num(stacked, posinf=0.0, neginf=0.0)
+
+
+def yardstick(train: Events, test: Events, detector: Detector) -> dict[str, Array]:
+    """Linear predictions of all event truth of `test` from hand-made features.
+
+    ``name/scores`` (B, C) for classes, ``name/prediction`` (B, width) for numbers, with
+    ``name/truth`` where `test` has it. Truth that `train` lacks is left out.
+    """
+    x_train, x_test = (features(e, detector)[1] for e in (train, test))
+    found = {}
+    for truth in detector.truth:
+        if truth.name not in train.truth or truth.soft:
+            continue
+        kind = "scores" if truth.classes else "prediction"
+        known = train.truth[truth.name]
+        found[f"{truth.name}/{kind}"] = linear_probe(x_train, known, x_test, len(truth.classes))
+        if truth.name in test.truth:
+            found[f"{truth.name}/truth"] = test.truth[truth.name]
+    return found
+
+
+def _of(stream: Stream, table: Table) -> Named:
+    if isinstance(stream, VoxelGrid):
+        at = [axis.centres[i] for axis, i in zip(stream.axes, table["index"].T, strict=True)]
+        yield from _hits(table, stream.columns, np.stack(at, axis=1))
+        yield from _slabs(stream, table)
+    elif isinstance(stream, PointCloud):
+        yield from _hits(table, stream.columns, table["position"])
+    elif isinstance(stream, DenseArray):
+        yield from _values(stream, table)
+    elif isinstance(stream, TrackSet):
+        yield from _tracks(stream, table)
+
+
+def _charge(table: Table, columns: tuple[Column, ...]) -> Array:
+    """The first plain column, what cannot be summed left out; ones if there is none."""
+    for column in columns:
+        if column.width == 1:
+            values = table[column.name].astype(np.float64)
+            return np.where(np.isfinite(values), values, 0.0)
+    return np.ones(int(table.offsets[-1]))
+
+
+def _sum(table: Table, values: Array) -> Array:
+    return np.bincount(table.event, values, minlength=len(table))
+
+
+def _hits(table: Table, columns: tuple[Column, ...], at: Array) -> Named:
+    charge = np.maximum(_charge(table, columns), 0.0)
+    total = _sum(table, charge)
+    safe = np.where(total > 0, total, 1.0)
+    yield "log_charge", np.log1p(total)
+    yield "log_hits", np.log1p(table.counts)
+    for axis, x in zip("xyz", at.T.astype(np.float64), strict=True):
+        centre = _sum(table, charge * x) / safe
+        yield f"mean_{axis}", centre
+        yield f"spread_{axis}", np.sqrt(_sum(table, charge * (x - centre[table.event]) ** 2) / safe)
+
+
+def _slabs(grid: VoxelGrid, table: Table) -> Named:
+    depth = grid.windows[2] if grid.windows[2] > 1 else grid.patches[2]
+    slab = table["index"][:, 2].astype(np.int64) // (grid.shape[2] // depth)
+    cell = table.event * depth + slab
+    shape = (len(table), depth)
+    charge = np.bincount(cell, _charge(table, grid.columns), minlength=len(table) * depth)
+    hits = np.bincount(cell, minlength=len(table) * depth).reshape(shape)
+    for s in range(depth):
+        yield f"log_charge_{s}", np.log1p(np.maximum(charge.reshape(shape)[:, s], 0))
+        yield f"log_hits_{s}", np.log1p(hits[:, s])
+    yield "first_slab", np.where(hits.any(1), hits.argmax(1), depth)
+
+
+def _values(array: DenseArray, table: Table) -> Named:
+    present = table.counts > 0
+    yield "present", present
+    for column in array.columns:
+        size = prod(array.shape) * column.width
+        whole = np.zeros((len(table), size))
+        numbers = scaled(column, table[column.name].astype(np.float64))
+        whole[present] = numbers.reshape(len(numbers), size)
+        for i, values in enumerate(whole.T):
+            yield f"{column.name}_{i}", values
+
+
+def _tracks(tracks: TrackSet, table: Table) -> Named:
+    """The longest track: most planes seen, the first of several."""
+    yield "count", table.counts
+    rows = int(table.offsets[-1])
+    seen = np.zeros(rows)
+    if tracks.points:
+        first = table[tracks.points[0].name].reshape(rows, tracks.planes, tracks.points[0].width)
+        seen = np.isfinite(first).all(2).sum(1).astype(np.float64)
+    order = np.lexsort((np.arange(rows), -seen, table.event))
+    leading = order[table.offsets[:-1][table.counts > 0]]
+    yield "planes", _spread(table, seen[leading, None])[:, 0]
+    for column in tracks.columns:
+        numbers = scaled(column, table[column.name].astype(np.float64)).reshape(rows, column.width)
+        for i, values in enumerate(_spread(table, numbers[leading]).T):
+            yield f"{column.name}_{i}", values
+    for column in tracks.points:
+        points = table[column.name].astype(np.float64).reshape(rows, tracks.planes, column.width)
+        for name, plane in _ends(points[leading]).items():
+            for i, values in enumerate(_spread(table, plane).T):
+                yield f"{column.name}_{name}_{i}", values
+
+
+def _ends(points: Array) -> dict[str, Array]:
+    """First and last measured point of each track, (tracks, width); zeros if there is none."""
+    seen: Array = np.asarray(np.isfinite(points).all(2))
+    planes, some = points.shape[1], np.asarray(seen.any(1))[:, None]
+    one = np.arange(len(points))
+    ends = {"first": seen.argmax(1), "last": planes - 1 - seen[:, ::-1].argmax(1)}
+    return {k: np.where(some, points[one, p], 0.0) for k, p in ends.items()}
+
+
+def _spread(table: Table, rows: Array) -> Array:
+    """One row per event that has any, zeros for the others."""
+    whole = np.zeros((len(table), rows.shape[1]))
+    if len(rows):
+        whole[table.counts > 0] = rows
+    return whole

@@ -1,0 +1,91 @@
+import numpy as np
+from attrs import evolve
+
+from intarsia.core.detector import Detector
+from intarsia.core.events import Events, Table
+from intarsia.core.hand_features import features, yardstick
+from intarsia.core.metrics import classification, distance
+from intarsia.core.sample import events
+
+
+def test_features_by_hand(toy):
+    cubes = toy.stream("cubes")
+    one = Detector(name="one", about="", streams=(cubes,))
+    columns = {
+        "index": np.array([[0, 0, 0], [1, 0, 0], [7, 7, 11]], np.int16),
+        "charge": np.array([1.0, 3.0, 5.0], np.float32),
+        "pixels": np.ones(3, np.int32),
+    }
+    table = Table(np.array([0, 2, 3, 3]), columns)
+    sample = Events({"cubes": table}, {}, ("1/0", "1/1", "1/2"), np.arange(3))
+    names, x = features(sample, one)
+    found = {name: x[:, i] for i, name in enumerate(names)}
+    np.testing.assert_allclose(found["cubes.log_charge"], np.log1p([4, 5, 0]))
+    np.testing.assert_allclose(found["cubes.log_hits"], np.log1p([2, 1, 0]))
+    # Cell centres along x: -35 and -25 mm, weighted by 1 and 3.
+    np.testing.assert_allclose(found["cubes.mean_x"], [-27.5, 35.0, 0.0])
+    np.testing.assert_allclose(
+        found["cubes.spread_x"], [np.sqrt(0.25 * 7.5**2 + 0.75 * 2.5**2), 0, 0]
+    )
+    assert found["cubes.first_slab"].tolist() == [0, 1, 2]  # two rows of windows; 2 is none
+    np.testing.assert_allclose(found["cubes.log_charge_1"], np.log1p([0, 5, 0]))
+
+
+def test_features_of_every_kind_are_finite_and_those_of_the_event_alone(toy):
+    sample = events(toy, 60, seed=3)
+    names, x = features(sample, toy)
+    assert x.shape == (60, len(names))
+    assert len(set(names)) == len(names)
+    assert np.isfinite(x).all()
+    alone = np.concatenate([features(e, toy)[1] for e in sample])
+    np.testing.assert_allclose(alone, x)
+    assert features(sample.slice(0, 0), toy)[1].shape == (0, len(names))
+
+
+def test_the_longest_track_leads(toy):
+    muon = toy.stream("muon")
+    one = Detector(name="one", about="", streams=(muon,))
+    hit = np.full((2, 4, 3), np.nan, np.float32)
+    hit[0, 1] = 1.0
+    hit[1, 1:] = [[2.0] * 3, [3.0] * 3, [4.0] * 3]
+    columns = {"p": np.array([[1, 1, 1], [7, 8, 9]], np.float32), "hit": hit}
+    sample = Events({"muon": Table(np.array([0, 2, 2]), columns)}, {}, ("1/0", "1/1"), np.arange(2))
+    names, x = features(sample, one)
+    found = {name: x[:, i].tolist() for i, name in enumerate(names)}
+    assert found["muon.count"] == [2, 0]
+    assert found["muon.p_1"] == [8, 0]
+    assert found["muon.hit_first_0"] == [2, 0]
+    assert found["muon.hit_last_0"] == [4, 0]
+
+
+def test_the_yardstick_learns(toy):
+    train, test = events(toy, 400, seed=1), events(toy, 300, seed=2)
+    found = yardstick(train, test, toy)
+    assert set(found) == {
+        f"{name}/{part}"
+        for name, parts in {
+            "flavour": ("scores", "truth"),
+            "vertex": ("prediction", "truth"),
+            "energy": ("prediction", "truth"),
+        }.items()
+        for part in parts
+    }
+    np.testing.assert_allclose(found["flavour/scores"].sum(1), 1.0)
+    area = classification(
+        found["flavour/scores"],
+        test.truth["flavour"],
+        np.ones(300),
+        toy.label("flavour").classes,
+        np.random.default_rng(0),
+        5,
+    )
+    assert area["auc_macro"][0] > 0.75
+    gaps = distance(found["vertex/prediction"], test.truth["vertex"])
+    blind = distance(train.truth["vertex"].mean(0), test.truth["vertex"])
+    assert np.median(gaps) < 0.6 * np.median(blind)
+
+
+def test_truth_that_is_missing_is_left_out(toy):
+    train, test = events(toy, 60, seed=1), events(toy, 10, seed=2)
+    bare = evolve(train, truth={"energy": train.truth["energy"]})
+    assert set(yardstick(bare, evolve(test, truth={}), toy)) == {"energy/prediction"}
