@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from intarsia.core.detector import difference
-from intarsia.core.errors import CheckpointError, EventError, IntarsiaError
+from intarsia.core.declared import declared
+from intarsia.core.detector import Detector, declaration, difference
+from intarsia.core.errors import CheckpointError, EventError, IntarsiaError, PluginError
 from intarsia.core.plugins import Kind, Registry, registry
 from intarsia.core.recipe_load import load, load_every
 
@@ -69,7 +70,7 @@ def kind(name: str) -> str:
     return "recipe"
 
 
-def report(name: str, found: Registry, changes: Sequence[str], scale: str | None) -> list[str]:
+def report(name: str, found: Registry, changes: Sequence[str], scale: str | None) -> Iterable[str]:
     """What is to be said of a good file; an IntarsiaError for any other."""
     match kind(name):
         case "plugin":
@@ -94,23 +95,28 @@ def _recipe(name: str, found: Registry, changes: Sequence[str], scale: str | Non
 
 
 def _events(path: Path, found: Registry) -> list[str]:
-    from intarsia.core.detector import declaration
     from intarsia.core.events import checked
     from intarsia.core.store import EventFile
 
     file = EventFile(path)
-    detector = found.detector(file.detector)
+    detector = detector_of(file.detector, file.declaration, found)
     if differs := difference(file.declaration, declaration(detector)):
         raise EventError(f"{path}: detector {file.detector!r} has changed since: {differs}")
     for first in range(0, len(file), _BLOCK):
         last = min(first + _BLOCK, len(file))
         checked(file.read(first, last), detector, f"{path}, events {first} to {last - 1}")
-    return [f"event file {path}: {len(file)} events of {file.detector}"]
+    known = file.detector in found.names("detectors")
+    by = "" if known else " (not installed: checked against the declaration in the file)"
+    return [f"event file {path}: {len(file)} events of {file.detector}{by}"]
+
+
+def detector_of(name: str, written: Mapping[str, Any], found: Registry) -> Detector:
+    """The detector of a file: the installed one, or else what the file declares."""
+    return found.detector(name) if name in found.names("detectors") else declared(written)
 
 
 def _checkpoint(path: Path, found: Registry) -> list[str]:
     from intarsia.core.card import read_card
-    from intarsia.core.detector import declaration
 
     card = read_card(path)
     if card.detector in found.names("detectors"):
@@ -124,17 +130,19 @@ def _checkpoint(path: Path, found: Registry) -> list[str]:
     return [f"checkpoint {path}: {what}"]
 
 
-def _plugin(path: Path) -> list[str]:
+def _plugin(path: Path) -> Iterator[str]:
     found = registry([path])
     detectors = _from(found, "detectors", path)
     things = [f"detector {n}" for n in detectors]
     things += [f"task {n}" for n in _from(found, "tasks", path)]
-    lines = [f"plugin {path}: {', '.join(things) or 'no detector and no task'}"]
+    yield f"plugin {path}: {', '.join(things) or 'no detector and no task'}"
     if detectors:
         from intarsia.core.conformance import check_plugin
 
-        lines += [f"  {line}" for line in check_plugin(found, detectors)]
-    return lines
+        try:
+            yield from check_plugin(found, detectors)
+        except IntarsiaError as error:
+            raise PluginError(f"{path}: {error}") from error
 
 
 def _from(found: Registry, kind: Kind, path: Path) -> list[str]:

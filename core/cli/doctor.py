@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Literal
 
 import intarsia
@@ -78,17 +79,15 @@ def _links() -> Iterator[Verdict]:
 
 
 def _kernels() -> Iterator[Verdict]:
-    """Where compiled kernels can be kept: beside the sources, or else in the user's cache."""
-    places = (
-        os.environ.get("NUMBA_CACHE_DIR"),
-        str(Path(intarsia.__file__).parent / "core" / "simulation"),
-        os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache")),
-    )
-    for place in filter(None, places):
-        if writable(Path(place)):
-            yield "ok", "kernels", f"are kept in {place}"
-            return
-    yield "warning", "kernels", "are compiled at every start: set NUMBA_CACHE_DIR to a folder"
+    """Where compiled kernels are kept, as core/simulation/compiled.py chooses it."""
+    beside = Path(intarsia.__file__).parent / "core" / "simulation"
+    elsewhere = Path(os.environ.get("XDG_CACHE_HOME", gettempdir()))
+    named = os.environ.get("NUMBA_CACHE_DIR")
+    place = Path(named) if named else beside if writable(beside) else elsewhere
+    if writable(place):
+        yield "ok", "kernels", f"compiled ones are kept in {place}"
+    else:
+        yield "fault", "kernels", f"{place} cannot be written to: set NUMBA_CACHE_DIR"
 
 
 def _disk() -> Iterator[Verdict]:

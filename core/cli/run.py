@@ -7,13 +7,12 @@ from typing import Annotated
 
 import typer
 
-from intarsia.core.errors import RecipeError, suggest
 from intarsia.core.plugins import registry
 from intarsia.core.recipe import Recipe
 from intarsia.core.recipe_load import load
 
 from .options import Overrides, Plugins, RecipeName, Scale, Seed, Workers
-from .terminal import say
+from .terminal import say, watch
 
 
 def run(
@@ -25,7 +24,10 @@ def run(
     ] = None,
     scale: Scale = None,
     stage: Annotated[
-        str | None, typer.Option("--stage", metavar="NAME", help="Train this stage only.")
+        str | None,
+        typer.Option(
+            "--stage", metavar="NAME", help="Train this stage only, on what earlier ones left."
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")
@@ -42,16 +44,16 @@ def run(
     found = registry(plugin or ())
     changes = [*(overrides or ()), *([] if seed is None else [f"seeds=[{seed}]"])]
     loaded = load(recipe, found, changes, scale)
-    if stage is not None and stage not in loaded.stages:
-        near = suggest(stage, loaded.stages)
-        known = ", ".join(loaded.stages)
-        raise RecipeError(f"{loaded.name} has no stage {stage!r}{near} (it has: {known})")
     folder = out or Path("runs") / loaded.name
     for line in plan(loaded, scale, stage, folder):
         say(line)
     from intarsia.core.run import run as run_recipe
 
-    run_recipe(loaded, found, folder, stage=stage, resume=resume, workers=workers, notify=say)
+    with watch() as notify:
+        result = run_recipe(
+            loaded, found, folder, stage=stage, resume=resume, workers=workers, notify=notify
+        )
+    say(f"report  {result}" if stage is None else f"stage {stage} is in {result}")
 
 
 def plan(recipe: Recipe, scale: str | None, stage: str | None, out: Path) -> list[str]:
@@ -60,7 +62,7 @@ def plan(recipe: Recipe, scale: str | None, stage: str | None, out: Path) -> lis
     stages = [
         f"{name} ({s.epochs} epochs{f' from {s.start}' if s.start else ''})"
         for name, s in recipe.stages.items()
-        if stage in (None, name)
+        if stage in (None, name, name.partition("/")[0])
     ]
     return [
         f"recipe  {recipe.name}{f' at scale {scale}' if scale else ''}: {recipe.about}",

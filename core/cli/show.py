@@ -11,7 +11,7 @@ import typer
 from intarsia.core.errors import EventError, IntarsiaError
 from intarsia.core.plugins import registry
 
-from .check import kind
+from .check import detector_of, kind
 from .options import Overrides, Plugins, Scale
 from .terminal import say, table
 
@@ -57,7 +57,7 @@ def _picture(path: Path, n: int, out: Path, plugin: list[Path]) -> None:
     file = EventFile(path)
     if n >= len(file):
         raise EventError(f"{path}: has no event {n}; it has {len(file)}, from 0 on")
-    detector = registry(plugin).detector(file.detector)
+    detector = detector_of(file.detector, file.declaration, registry(plugin))
     from intarsia.core.report import event_picture
 
     events = file.read(n, n + 1)

@@ -9,10 +9,11 @@ import typer
 
 from intarsia.core.errors import RunError
 from intarsia.core.plugins import registry
+from intarsia.core.progress import Progress
 from intarsia.core.yaml import parse
 
 from .options import Plugins, Seed, Workers
-from .terminal import progress, say
+from .terminal import say, watch
 
 
 def simulate(
@@ -38,8 +39,11 @@ def simulate(
     chosen = _parsed(options or ())
     from intarsia.core.produce import produce
 
-    with progress(f"simulating {detector}", n) as move:
-        made = produce(record, n, seed or 0, out, workers, chosen, move)
+    with watch() as notify:
+        made = produce(
+            *(record, n, seed or 0, out, workers, chosen),
+            lambda done, total: notify(Progress(f"simulating {detector}", done, total)),
+        )
     left = f", {made.left_out} left out by the detector" if made.left_out else ""
     rate = n / max(made.seconds, 1e-9)
     say(f"{out}: {made.events} events of {detector}{left}, {rate:.0f} events/s")

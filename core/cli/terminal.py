@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TextIO
+from time import monotonic
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
+
+from intarsia.core.progress import Notify, Progress
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 
 def say(text: str = "") -> None:
@@ -52,24 +58,50 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 @contextmanager
-def progress(title: str, total: int) -> Iterator[Callable[[int, int], None]]:
-    """A bar with count, rate and time left, moved by calling it with (done, total)."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn as TimeLeft
+def watch() -> Iterator[Notify]:
+    """Draws a bar with count, rate and time left for each piece of work it is told of.
+
+    Where there is no terminal, one line says when a piece is done.
+    """
+    screen = console(sys.stderr)
+    if not screen.is_terminal:
+        yield _Log()
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
 
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
-        TimeLeft(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
     )
-    screen = console(sys.stderr)
-    with Progress(*columns, console=screen, disable=not screen.is_terminal) as bar:
-        job = bar.add_task(title, total=total, rate="")
+    with Bars(*columns, console=screen) as bars:
+        jobs: dict[str, TaskID] = {}
 
-        def move(done: int, of: int) -> None:
-            speed = bar.tasks[0].speed
-            bar.update(job, completed=done, total=of, rate=f"{speed:.0f}/s" if speed else "")
+        def draw(step: Progress) -> None:
+            if step.what not in jobs:
+                jobs[step.what] = bars.add_task(step.what, rate="", note="")
+            job = jobs[step.what]
+            speed = next(t.speed for t in bars.tasks if t.id == job)
+            rate = f"{speed:.3g} {step.unit}/s" if speed else ""
+            total = step.total or None
+            bars.update(job, completed=step.done, total=total, rate=rate, note=step.note)
 
-        yield move
+        yield draw
+
+
+class _Log:
+    """Says when a piece of work is done, and how long it took."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, float] = {}
+
+    def __call__(self, step: Progress) -> None:
+        since = self._since.setdefault(step.what, monotonic())
+        if step.done == step.total:
+            del self._since[step.what]
+            note = f", {step.note}" if step.note else ""
+            complain(f"{step.what}: {step.total} {step.unit} in {monotonic() - since:.0f} s{note}")
