@@ -55,6 +55,8 @@ _TYPES: dict[str, type] = {
     "format": int,
 }
 
+_SPELT = {str: "text", int: "a whole number", list: "a list", dict: "a mapping"}
+
 
 def card_json(card: Card) -> str:
     """`card` as JSON, numbers that are not finite as null."""
@@ -92,7 +94,7 @@ def _faults(values: Mapping[str, Any]) -> list[str]:
     for name in known:
         kind = _TYPES.get(name, dict)
         if name in values and not isinstance(values[name], kind):
-            faults.append(f"has {name} {values[name]!r}, which should be a {kind.__name__}")
+            faults.append(f"has {name} {values[name]!r}, which should be {_SPELT[kind]}")
     return faults
 
 
