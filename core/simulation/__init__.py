@@ -1,1 +1,18 @@
-"""A physics engine that any detector plugin can use; the only door to numba."""
+"""A fast detector simulation that any detector plugin can use; the only door to numba.
+
+It is a fast, parametrised simulation: neither GEANT4 nor GENIE. Modules, from the bottom up:
+
+- `compiled`: the decorator of every kernel, with a cache that knows when any kernel changed.
+- `random`: one generator state per event, so that event i depends on the seed and i alone.
+- `vectors`: rotations, boosts and two-body decays.
+- `particles`: the species, their masses, lifetimes and PDG numbers.
+- `materials`, `ionisation`: PDG material constants; Bethe loss and Landau fluctuations.
+- `electromagnetic`, `hadronic`: what photons, electrons and hadrons do in matter.
+- `store`: particles still to be followed, energy deposited in cells, particles that leave.
+- `charged`, `neutral`, `transport`: follow particles through layers along z cut into cells.
+- `strings`, `decays`, `charm`, `dis`: neutrino interactions, in GeV.
+- `showers`: calorimeter showers from their average shapes.
+- `trackfit`: a Kalman filter for muons in magnetised iron.
+
+Units: mm, MeV and T where particles travel; GeV in the neutrino interactions. Every docstring says.
+"""

@@ -1,0 +1,116 @@
+"""Charmed hadrons: masses, lifetimes and decays. Rows of particles as in `decays`.
+
+Source: Particle Data Group, Phys. Rev. D 110 (2024) 030001: masses, lifetimes, inclusive
+semileptonic fractions. Hadronic decays: a strange hadron and pions that conserve charge, with
+numbers of our own choice (about 2.5 charged particles a decay).
+"""
+# mypy: disable-error-code="no-any-return"
+
+from __future__ import annotations
+
+import numpy as np
+
+from .compiled import Array, compiled
+from .decays import ELECTRON, ETA, K, K0, LAMBDA, MUON, P, PI, PI0, anywhere, many_body, two_body
+from .random import uniform
+
+D0, D_PLUS, D_S, LAMBDA_C = 1.86484, 1.86966, 1.96835, 2.28646
+D0_STAR, D_STAR, D_S_STAR, SIGMA_C = 2.00685, 2.01026, 2.1122, 2.4537
+# c tau in mm and branching fractions to e and to mu, in the order D0, D+, D_s, Lambda_c
+FLIGHT = (0.1230, 0.3098, 0.1503, 0.0607)
+TO_E = (0.0649, 0.1607, 0.0633, 0.0395)
+TO_MU = (0.0680, 0.1760, 0.0630, 0.0350)
+
+
+@compiled
+def species(pdg: int) -> int:
+    """0 D0, 1 D+, 2 D_s, 3 Lambda_c, -1 anything else."""
+    size = abs(pdg)
+    if size == 421:
+        return 0
+    if size == 411:
+        return 1
+    if size == 431:
+        return 2
+    return 3 if size == 4122 else -1
+
+
+@compiled
+def decay_excited(state: Array, rows: Array, i: int, n: int) -> int:
+    """Strong and electromagnetic decay of D*, D_s* or Sigma_c in row `i`, if it is one."""
+    pdg = int(rows[i, 4])
+    sign, size = (1 if pdg > 0 else -1), abs(pdg)
+    c, r = anywhere(state), uniform(state)
+    if size == 413:
+        if r < 0.677:
+            return two_body(state, rows, i, n, D0, PI, sign * 421, sign * 211, c)
+        if r < 0.984:
+            return two_body(state, rows, i, n, D_PLUS, PI0, sign * 411, 111, c)
+        return two_body(state, rows, i, n, D_PLUS, 0.0, sign * 411, 22, c)
+    if size == 423:
+        if r < 0.647:
+            return two_body(state, rows, i, n, D0, PI0, sign * 421, 111, c)
+        return two_body(state, rows, i, n, D0, 0.0, sign * 421, 22, c)
+    if size == 433:
+        return two_body(state, rows, i, n, D_S, 0.0, sign * 431, 22, c)
+    if size == 4222 or size == 4112:
+        pion = 211 if size == 4222 else -211
+        return two_body(state, rows, i, n, LAMBDA_C, PI, sign * 4122, sign * pion, c)
+    return n
+
+
+@compiled
+def _semileptonic(
+    state: Array, rows: Array, i: int, n: int, which: int, sign: int, lepton: int
+) -> int:
+    """D0 -> K l nu, D+ -> K0 l nu, D_s -> eta l nu, Lambda_c -> Lambda l nu by phase space."""
+    masses, pdgs = np.zeros(3), np.zeros(3, np.int64)
+    masses[0] = (K, K0, ETA, LAMBDA)[which]
+    pdgs[0] = (-sign * 321, -sign * 311, 221, sign * 3122)[which]
+    masses[1] = ELECTRON if lepton == 11 else MUON
+    pdgs[1], pdgs[2] = -sign * lepton, sign * (lepton + 1)
+    return many_body(state, rows, i, n, masses, pdgs, 3)
+
+
+@compiled
+def decay_charm(state: Array, rows: Array, i: int, n: int) -> tuple[int, int]:
+    """Decay the charmed hadron in row `i`. Returns (rows, class): 1 e, 2 mu, 3 hadrons.
+
+    Products such as eta and K0 still have to go through `decays.decay_resonances`.
+    """
+    pdg = int(rows[i, 4])
+    sign, which = (1 if pdg > 0 else -1), species(pdg)
+    r = uniform(state)
+    if r < TO_E[which]:
+        return _semileptonic(state, rows, i, n, which, sign, 11), 1
+    if r < TO_E[which] + TO_MU[which]:
+        return _semileptonic(state, rows, i, n, which, sign, 13), 2
+    masses, pdgs = np.zeros(8), np.zeros(8, np.int64)
+    k, charge = 0, (0, 1, 1, 1)[which]  # charge that pions still have to carry
+    if which == 3:
+        masses[0], pdgs[0] = P, sign * 2212
+        k, charge = 1, 0
+    if which == 2 and uniform(state) < 0.5:
+        masses[0], pdgs[0] = ETA, 221
+        k = 1
+    else:
+        if which == 2:
+            masses[0], pdgs[0] = K, sign * 321
+            k, charge = 1, 0
+        if uniform(state) < 0.5:
+            masses[k], pdgs[k] = K, -sign * 321
+            charge += 1
+        else:
+            masses[k], pdgs[k] = K0, -sign * 311
+        k += 1
+    for _ in range(charge):
+        masses[k], pdgs[k] = PI, sign * 211
+        k += 1
+    if k == 1 or uniform(state) < 0.55:
+        masses[k], pdgs[k] = PI0, 111
+        k += 1
+    if k <= 3 and uniform(state) < 0.45 and which != 3:
+        masses[k], masses[k + 1] = PI, PI
+        pdgs[k], pdgs[k + 1] = 211, -211
+        k += 2
+    return many_body(state, rows, i, n, masses, pdgs, k), 3

@@ -1,0 +1,57 @@
+"""The one decorator of compiled kernels, and where their machine code is kept."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import cache
+from hashlib import blake2b
+from pathlib import Path
+from tempfile import gettempdir
+from typing import Any, TypeVar, cast
+
+import numba
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+F = TypeVar("F", bound=Callable[..., Any])
+
+HERE = Path(__file__).parent
+# Reordering and fused multiply-add are welcome; "no NaN, no infinity" is not assumed.
+FAST = {"nsz", "arcp", "contract", "afn", "reassoc"}
+
+
+def compiled(function: F) -> F:
+    """Compile `function` when first called; later processes read its machine code from a cache.
+
+    Division by zero gives infinity, as in numpy, instead of raising.
+    """
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(_folder(Path(function.__code__.co_filename).parent))
+    try:
+        kernel = numba.njit(cache=True, error_model="numpy", fastmath=FAST)(function)
+    finally:
+        numba.config.CACHE_DIR = before
+    return cast(F, kernel)
+
+
+@cache
+def _folder(source: Path) -> Path:
+    """Cache folder of the kernels in `source`, another one whenever a source file changes.
+
+    Numba itself looks at a kernel's own file alone: after an update it would go on using old code
+    of kernels in other files, inlined into this one.
+    """
+    digest = blake2b(digest_size=8)
+    for path in sorted({*HERE.glob("*.py"), *source.glob("*.py")}):
+        digest.update(path.name.encode() + path.read_bytes())
+    return _root() / f"kernels-{digest.hexdigest()}"
+
+
+def _root() -> Path:
+    if folder := os.environ.get("NUMBA_CACHE_DIR"):
+        return Path(folder)
+    beside = HERE / "__pycache__"
+    if os.access(beside if beside.is_dir() else HERE, os.W_OK):
+        return beside
+    return Path(os.environ.get("XDG_CACHE_HOME", gettempdir())) / "intarsia"

@@ -1,0 +1,206 @@
+"""Hadrons from a quark and what is left of the nucleon: a Lund string, in GeV.
+
+Source: Andersson et al., Phys. Rep. 97 (1983) 31: f(z) = (1 - z)^a / z exp(-b mT^2 / z) with a and
+b of Pythia 8's Monash tune (Skands et al., EPJC 74 (2014) 3024); charm by Peterson et al.,
+PRD 27 (1983) 105. Half of the mesons are vector mesons. Masses of broad hadrons are drawn here, so
+that four-momentum, charge and flavour are conserved exactly. No baryon-antibaryon pairs.
+
+Ends of a string: 1 d, 2 u, 3 s, 4 c (negative: antiquark), 10 dd, 11 ud, 12 uu.
+"""
+# mypy: disable-error-code="no-any-return"
+
+from __future__ import annotations
+
+import math
+
+from .charm import D0, D0_STAR, D_PLUS, D_S, D_S_STAR, D_STAR, LAMBDA_C, SIGMA_C
+from .compiled import Array, compiled
+from .decays import (
+    DELTA, ETA, ETA_PRIME, K, K0, K_STAR, LAMBDA, N, OMEGA, P, PHI, PI, PI0, RHO,
+    SIGMA_MINUS, SIGMA_PLUS,
+)  # fmt: skip
+from .random import breit_wigner, normals, uniform
+
+A, B = 0.68, 0.98  # Lund parameters, b in GeV^-2
+SIGMA = 0.335 / math.sqrt(2.0)  # GeV, transverse momentum of a quark per axis
+STRANGE = 0.25  # production of s relative to u
+VECTOR, CHARM_VECTOR = 0.5, 0.6
+PETERSON = 0.075
+TRIES = 60
+
+
+@compiled
+def _light_share(state: Array, mt2: float) -> float:
+    """Share z of the light-cone momentum from Lund's f(z)."""
+    low = min(max(1e-3, B * mt2 / 30.0), 0.9)
+    top = 0.0
+    for i in range(1, 16):
+        z = i / 16.0
+        top = max(top, (1.0 - z) ** A * math.exp(-B * mt2 / z))
+    log = -math.log(low)
+    for _ in range(200):
+        z = low * math.exp(log * uniform(state))
+        if uniform(state) * 1.15 * top < (1.0 - z) ** A * math.exp(-B * mt2 / z):
+            return z
+    return 0.5
+
+
+@compiled
+def _charm_share(state: Array) -> float:
+    """Share z of a charmed hadron, Peterson et al."""
+    while True:
+        z = 0.02 + 0.979 * uniform(state)
+        if uniform(state) * 3.6 < 1.0 / (z * (1.0 - 1.0 / z - PETERSON / (1.0 - z)) ** 2):
+            return z
+
+
+@compiled
+def _new_quark(state: Array) -> int:
+    r = uniform(state) * (2.0 + STRANGE)
+    return 1 if r < 1.0 else (2 if r < 2.0 else 3)
+
+
+@compiled
+def _charmed(state: Array, other: int) -> tuple[int, float]:
+    """Charmed meson of a c and an anti-`other`."""
+    excited = uniform(state) < CHARM_VECTOR
+    if other == 1:
+        return (413, D_STAR) if excited else (411, D_PLUS)
+    if other == 2:
+        return (423, D0_STAR) if excited else (421, D0)
+    return (433, D_S_STAR) if excited else (431, D_S)
+
+
+@compiled
+def _meson(state: Array, q: int, a: int) -> tuple[int, float]:
+    """Meson of quark `q` and antiquark `a` (as a positive number): PDG number and mass."""
+    if q == 4:
+        return _charmed(state, a)
+    if a == 4:
+        pdg, mass = _charmed(state, q)
+        return -pdg, mass
+    vector = uniform(state) < VECTOR
+    if q == a:
+        if q == 3:
+            return (333, PHI) if vector else (221, ETA)
+        r = uniform(state)
+        if vector:
+            return (113, breit_wigner(state, RHO, 0.149, 0.30, 1.1)) if r < 0.5 else (223, OMEGA)
+        return (111, PI0) if r < 0.55 else ((221, ETA) if r < 0.9 else (331, ETA_PRIME))
+    if q == 3 or a == 3:
+        other, sign = (a, -1) if q == 3 else (q, 1)
+        mass = breit_wigner(state, K_STAR, 0.051, 0.70, 1.2)
+        if other == 2:
+            return (sign * 323, mass) if vector else (sign * 321, K)
+        return (sign * 313, mass) if vector else (sign * 311, K0)
+    sign = 1 if q == 2 else -1
+    if vector:
+        return sign * 213, breit_wigner(state, RHO, 0.149, 0.30, 1.1)
+    return sign * 211, PI
+
+
+@compiled
+def _baryon(state: Array, diquark: int, q: int) -> tuple[int, float]:
+    """Baryon of a diquark and a quark: PDG number and mass."""
+    if q == 4:
+        if diquark == 11:
+            return 4122, LAMBDA_C
+        return (4222, SIGMA_C) if diquark == 12 else (4112, SIGMA_C)
+    if q == 3:
+        if diquark == 11:
+            return 3122, LAMBDA
+        return (3222, SIGMA_PLUS) if diquark == 12 else (3112, SIGMA_MINUS)
+    up = diquark - 10 + (1 if q == 2 else 0)
+    if up == 3 or up == 0 or uniform(state) < 0.35:
+        mass = breit_wigner(state, DELTA, 0.117, 1.085, 1.6)
+        return (1114, 2114, 2214, 2224)[up], mass
+    return (2212, P) if up == 2 else (2112, N)
+
+
+@compiled
+def _hadron(state: Array, end: int, new: int) -> tuple[int, float, int]:
+    """Hadron of a string's `end` and a new flavour: PDG number, mass, the end that is left."""
+    if end >= 10:
+        pdg, mass = _baryon(state, end, new)
+        return pdg, mass, -new
+    if end > 0:
+        pdg, mass = _meson(state, end, new)
+        return pdg, mass, new
+    pdg, mass = _meson(state, new, -end)
+    return pdg, mass, -new
+
+
+@compiled
+def _write(
+    rows: Array, n: int, px: float, py: float, plus: float, minus: float, pdg: int, mass: float
+) -> None:
+    rows[n, 0], rows[n, 1] = px, py
+    rows[n, 2], rows[n, 3] = 0.5 * (plus - minus), 0.5 * (plus + minus)
+    rows[n, 4], rows[n, 5] = pdg, mass
+
+
+@compiled
+def _attempt(
+    state: Array, w: float, forward: int, backward: int, extra: int, extra_mass: float, rows: Array
+) -> int:
+    """One try at `fragment`; 0 if the kinematics did not close."""
+    plus, minus, n = w, w, 0
+    fx = fy = bx = by = 0.0  # transverse momenta of the ends
+    first = extra != 0
+    while True:
+        heavy = (0.8 if backward >= 10 else 0.0) + (1.5 if abs(forward) == 4 else 0.0)
+        if not first and plus * minus < (2.2 + 0.6 * uniform(state) + heavy) ** 2:
+            break
+        kx, ky = normals(state)
+        kx, ky = SIGMA * kx, SIGMA * ky
+        ahead = not first and uniform(state) < 0.5
+        if first:
+            pdg, mass, end = extra, extra_mass, backward
+        else:
+            pdg, mass, end = _hadron(state, forward if ahead else backward, _new_quark(state))
+        hx, hy = (fx + kx, fy + ky) if ahead else (bx + kx, by + ky)
+        mt2 = mass * mass + hx * hx + hy * hy
+        charm = ahead and abs(forward) == 4
+        z = _charm_share(state) if charm else _light_share(state, mt2)
+        p = z * plus if ahead else mt2 / (z * minus)
+        m = mt2 / p
+        if p >= 0.99 * plus or m >= 0.99 * minus or n > 180:
+            return 0
+        _write(rows, n, hx, hy, p, m, pdg, mass)
+        n += 1
+        plus -= p
+        minus -= m
+        if ahead:
+            forward, fx, fy = end, -kx, -ky
+        else:
+            backward, bx, by = end, -kx, -ky
+        first = False
+    new = _new_quark(state)
+    kx, ky = normals(state)
+    p1, m1, _ = _hadron(state, forward, new)
+    p2, m2, _ = _hadron(state, backward, new)
+    x1, y1 = fx + SIGMA * kx, fy + SIGMA * ky
+    x2, y2 = bx - SIGMA * kx, by - SIGMA * ky
+    t1, t2 = m1 * m1 + x1 * x1 + y1 * y1, m2 * m2 + x2 * x2 + y2 * y2
+    s = plus * minus
+    if s <= (math.sqrt(t1) + math.sqrt(t2)) ** 2:
+        return 0
+    a = plus * (s + t1 - t2 + math.sqrt((s - t1 - t2) ** 2 - 4.0 * t1 * t2)) / (2.0 * s)
+    _write(rows, n, x1, y1, a, t1 / a, p1, m1)
+    _write(rows, n + 1, x2, y2, plus - a, minus - t1 / a, p2, m2)
+    return n + 2
+
+
+@compiled
+def fragment(
+    state: Array, w: float, forward: int, backward: int, extra: int, extra_mass: float, rows: Array
+) -> int:
+    """Hadrons of a string of mass `w` at rest, its `forward` end along +z; 0 if it cannot be.
+
+    extra: PDG number of a hadron that goes with the nucleon's remains, 0 for none.
+    """
+    for _ in range(TRIES):
+        n = _attempt(state, w, forward, backward, extra, extra_mass, rows)
+        if n > 0:
+            return n
+    return 0

@@ -1,0 +1,249 @@
+"""From true deposits to reconstructed voxels: light, three projections, and back to three
+dimensions.
+
+Each module is seen along y (XZ view), along x (YZ view) and along z (XY view, whose fibres sum the
+planes of a module). A voxel is a candidate where all three views see light. Energies come from
+maximum-likelihood expectation maximisation (Shepp and Vardi 1982). MeV of quenched light.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from intarsia.core.simulation.compiled import Array, compiled
+from intarsia.core.simulation.random import poisson
+from intarsia.core.simulation.store import LIGHT
+
+ISOLATION = 1.0  # MeV that a voxel's six neighbours must have together (TPORecoEvent.cc)
+GHOST = 1e-3  # MeV; a voxel with less true energy is a ghost
+SEED = 1e-3  # MeV added to a first guess, so that it is never zero
+
+
+class Buffers(NamedTuple):
+    """Arrays that the readout uses again for each event.
+
+    xz (Z, X), yz (Z, Y), xy (modules, X, Y): views. dense (cells,): energies, all zero between
+    events. voxel, charge: (cells,) candidates, then the voxels that are kept. column (cells,): y of
+    a candidate. runs (Z X, 3): z, x, first candidate of the runs that share both, of one module.
+    """
+
+    xz: Array
+    yz: Array
+    xy: Array
+    dense: Array
+    voxel: Array
+    charge: Array
+    column: Array
+    runs: Array
+
+
+def buffers(nx: int, ny: int, nz: int, modules: int) -> Buffers:
+    """Empty buffers for a grid of nx, ny, nz cells."""
+    cells = nx * ny * nz
+    return Buffers(
+        np.zeros((nz, nx), np.float32),
+        np.zeros((nz, ny), np.float32),
+        np.zeros((modules, nx, ny), np.float32),
+        np.zeros(cells, np.float32),
+        np.zeros(cells, np.int32),
+        np.zeros(cells, np.float32),
+        np.zeros(cells, np.int16),
+        np.zeros((nz * nx // modules + 1, 3), np.int64),
+    )
+
+
+@compiled
+def project(cell: Array, dep: Array, n: int, cross_talk: float, b: Buffers) -> None:
+    """Fill the views with the light of `n` cells.
+
+    A cube passes the share `cross_talk` to each of its four neighbours in x and y; where there is
+    none, at the sides, it keeps it.
+    """
+    xz, yz, xy = b.xz, b.yz, b.xy
+    xz[:, :] = 0.0
+    yz[:, :] = 0.0
+    xy[:, :, :] = 0.0
+    nz, nx = xz.shape
+    ny = yz.shape[1]
+    planes = nz // xy.shape[0]
+    for i in range(n):
+        light = dep[i, LIGHT]
+        z = cell[i] % nz
+        y = (cell[i] // nz) % ny
+        x = cell[i] // (nz * ny)
+        m = z // planes
+        leak = cross_talk * light
+        kept_x = kept_y = light
+        if x > 0:
+            xz[z, x - 1] += leak
+            xy[m, x - 1, y] += leak
+            kept_x -= leak
+        if x < nx - 1:
+            xz[z, x + 1] += leak
+            xy[m, x + 1, y] += leak
+            kept_x -= leak
+        if y > 0:
+            yz[z, y - 1] += leak
+            xy[m, x, y - 1] += leak
+            kept_y -= leak
+        if y < ny - 1:
+            yz[z, y + 1] += leak
+            xy[m, x, y + 1] += leak
+            kept_y -= leak
+        xz[z, x] += kept_x
+        yz[z, y] += kept_y
+        xy[m, x, y] += kept_x + kept_y - light
+
+
+@compiled
+def digitise(view: Array, state: Array, per_mev: float, threshold: float) -> None:
+    """Photo-electron statistics and threshold of the fibres `view` (n,), in place, MeV."""
+    for i in range(view.shape[0]):
+        if view[i] > 0.0:
+            seen = poisson(state, view[i] * per_mev) / per_mev
+            view[i] = seen if seen >= threshold else 0.0
+
+
+@compiled
+def _candidates(b: Buffers, m: int, planes: int, start: int) -> tuple[int, int]:
+    """List the voxels of module `m` that all views see, with a first guess of their energy.
+
+    Returns the end of the list, which begins at `start`, and the number of runs.
+    """
+    xz, yz, xy = b.xz, b.yz, b.xy
+    nx, ny, nz = xz.shape[1], yz.shape[1], xz.shape[0]
+    n, run = start, 0
+    for z in range(m * planes, (m + 1) * planes):
+        lit_x = lit_y = 0
+        for x in range(nx):
+            lit_x += xz[z, x] > 0.0
+        for y in range(ny):
+            lit_y += yz[z, y] > 0.0
+        if lit_x == 0 or lit_y == 0:
+            continue
+        for x in range(nx):
+            if xz[z, x] <= 0.0:
+                continue
+            b.runs[run, 0], b.runs[run, 1], b.runs[run, 2] = z, x, n
+            for y in range(ny):
+                if yz[z, y] > 0.0 and xy[m, x, y] > 0.0:
+                    b.voxel[n] = (x * ny + y) * nz + z
+                    b.column[n] = y
+                    guess = min(xz[z, x] / lit_y, min(yz[z, y] / lit_x, xy[m, x, y]))
+                    b.charge[n] = guess + SEED
+                    n += 1
+            if n > b.runs[run, 2]:
+                run += 1
+    b.runs[run, 2] = n
+    return n, run
+
+
+@compiled
+def _iterate(b: Buffers, m: int, planes: int, runs: int, yz: Array, xy: Array) -> None:
+    """One iteration of module `m`; yz (planes, Y) and xy (X, Y) are scratch."""
+    third = np.float32(1.0 / 3.0)
+    yz[:, :] = 0.0
+    xy[:, :] = 0.0
+    first = m * planes
+    for r in range(runs):
+        z, x = b.runs[r, 0], b.runs[r, 1]
+        for i in range(b.runs[r, 2], b.runs[r + 1, 2]):
+            e, y = b.charge[i], b.column[i]
+            yz[z - first, y] += e
+            xy[x, y] += e
+    for z in range(yz.shape[0]):
+        for y in range(yz.shape[1]):
+            if yz[z, y] > 0.0:
+                yz[z, y] = b.yz[first + z, y] / yz[z, y]
+    for x in range(xy.shape[0]):
+        for y in range(xy.shape[1]):
+            if xy[x, y] > 0.0:
+                xy[x, y] = b.xy[m, x, y] / xy[x, y]
+    for r in range(runs):
+        z, x = b.runs[r, 0], b.runs[r, 1]
+        total = np.float32(0.0)
+        for i in range(b.runs[r, 2], b.runs[r + 1, 2]):
+            total += b.charge[i]
+        ratio = b.xz[z, x] / total
+        for i in range(b.runs[r, 2], b.runs[r + 1, 2]):
+            y = b.column[i]
+            b.charge[i] *= (ratio + yz[z - first, y] + xy[x, y]) * third
+
+
+@compiled
+def _keep(b: Buffers, n: int, threshold: float) -> int:
+    """Drop voxels below `threshold` and isolated ones; how many are left, in order."""
+    nz, ny, nx = b.xz.shape[0], b.yz.shape[1], b.xz.shape[1]
+    dense = b.dense
+    for i in range(n):
+        dense[b.voxel[i]] = b.charge[i]
+    for i in range(n):
+        v = b.voxel[i]
+        z, y, x = v % nz, (v // nz) % ny, v // (nz * ny)
+        around = np.float32(0.0)
+        if x > 0:
+            around += dense[v - ny * nz]
+        if x < nx - 1:
+            around += dense[v + ny * nz]
+        if y > 0:
+            around += dense[v - nz]
+        if y < ny - 1:
+            around += dense[v + nz]
+        if z > 0:
+            around += dense[v - 1]
+        if z < nz - 1:
+            around += dense[v + 1]
+        b.column[i] = b.charge[i] >= threshold and around >= ISOLATION
+    kept = 0
+    for i in range(n):
+        dense[b.voxel[i]] = 0.0
+        if b.column[i]:
+            b.voxel[kept], b.charge[kept] = b.voxel[i], b.charge[i]
+            kept += 1
+    return kept
+
+
+@compiled
+def reconstruct(b: Buffers, threshold: float, iterations: int) -> int:
+    """Voxels from the digitised views; leaves them in `b.voxel` and `b.charge`, returns how many."""
+    modules = b.xy.shape[0]
+    planes = b.xz.shape[0] // modules
+    yz = np.zeros((planes, b.yz.shape[1]), np.float32)
+    xy = np.zeros((b.xz.shape[1], b.yz.shape[1]), np.float32)
+    n = 0
+    for m in range(modules):
+        n, runs = _candidates(b, m, planes, n)
+        for _ in range(iterations):
+            _iterate(b, m, planes, runs, yz, xy)
+    return _keep(b, n, threshold)
+
+
+@compiled
+def label(
+    b: Buffers, n: int, slot: Array, dep: Array, ghost: Array, category: Array, hierarchy: Array
+) -> int:
+    """Truth of the `n` voxels kept: writes ghost (n,) and shares (n, 3); how many are no ghosts.
+
+    category: electromagnetic, muonic, hadronic. hierarchy: background, primary, secondary.
+    Shares sum to one; NaN for ghosts.
+    """
+    real = 0
+    for i in range(n):
+        row = slot[b.voxel[i]]
+        total = 0.0
+        if row >= 0:
+            total = dep[row, 0] + dep[row, 1] + dep[row, 2]
+        ghost[i] = total < GHOST
+        if total < GHOST:
+            for c in range(3):
+                category[i, c] = hierarchy[i, c] = np.nan
+            continue
+        real += 1
+        for c in range(3):
+            category[i, c] = dep[row, c] / total
+        hierarchy[i, 0] = dep[row, 5] / total
+        hierarchy[i, 1] = dep[row, 3] / total
+        hierarchy[i, 2] = dep[row, 4] / total
+    return real

@@ -1,0 +1,250 @@
+"""Simulated events of FASERCal: a fast, parametrised simulation, neither GEANT4 nor GENIE."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+
+from intarsia.core.errors import RunError, suggest
+from intarsia.core.events import Events, Table, cumulated
+from intarsia.core.simulation.compiled import Array
+from intarsia.core.simulation.random import seeded
+from intarsia.core.simulation.store import CELLS, LEFT, Store, clear, store
+from intarsia.core.simulation.trackfit import Slabs, cross, fit
+from intarsia.core.simulation.transport import Layer, Medium, medium, transport
+
+from . import FASERCAL
+from .beam import table
+from .geometry import GENERATION_B, Geometry
+from .interaction import (
+    CHARGED, CHARM, ENERGY, NEUTRINO, P_JET, P_VISIBLE, TAU_MODE, TRUTH_SIZE, VERTEX, WEIGHT,
+    draw, generate, place,
+)  # fmt: skip
+from .readout import Buffers, buffers, digitise, label, project, reconstruct
+from .rear import TILE_THRESHOLD, Rear, rear, respond
+
+LEAST_VOXELS = 20  # events with fewer voxels that are no ghosts are left out
+MOST_TRACKS = 10
+LEAST_POINTS = 3  # stations, for a fit
+BIRKS = 0.08718  # mm/MeV: 8.718e-3 cm/MeV, FASER's DetectorConstruction.cc
+GENERATION, TRANSPORT, READOUT, REAR = range(4)  # each has random numbers of its own
+
+Row = dict[str, Array]
+
+
+@frozen(eq=False)
+class Workspace:
+    """What the simulation keeps from event to event; one per process and set of options."""
+
+    geometry: Geometry
+    medium: Medium
+    share: Array  # of the vertices, by layer
+    kinds: Array
+    slabs: Slabs
+    rear: Rear
+    store: Store
+    buffers: Buffers
+
+
+def make(seed: int, first: int, n: int, **options: int | float | str) -> Events:
+    """Events numbered `first` to `first + n`; those with too few voxels are missing.
+
+    Event i depends on `seed`, i and `options` alone. options: see the declaration; RunError for one
+    that is not there, or for a value that cannot be.
+    """
+    chosen = _options(options)
+    space = workspace(str(chosen["mix"]))
+    found = []
+    for number in range(first, first + n):
+        if (event := _event(space, seed, number, chosen)) is not None:
+            found.append((number, event))
+    return _assemble(seed, [number for number, _ in found], [event for _, event in found])
+
+
+def _options(given: Mapping[str, int | float | str]) -> dict[str, int | float | str]:
+    assert FASERCAL.simulation is not None
+    known = dict(FASERCAL.simulation.options)
+    for name in given:
+        if name not in known:
+            raise RunError(
+                f"fasercal: there is no simulation option {name!r}{suggest(name, known)} "
+                f"(known: {', '.join(known)})"
+            )
+    chosen = {**known, **given}
+    for name, most in (("photo_electrons", 1e4), ("cross_talk", 0.25), ("threshold", 1e3)):
+        if not isinstance(chosen[name], int | float) or not 0 <= float(chosen[name]) <= most:
+            raise RunError(f"fasercal: {name} must be a number from 0 to {most:g}")
+    if not isinstance(chosen["iterations"], int) or not 0 <= chosen["iterations"] <= 1000:
+        raise RunError("fasercal: iterations must be a whole number from 0 to 1000")
+    if float(chosen["photo_electrons"]) == 0:
+        raise RunError("fasercal: photo_electrons must be more than 0")
+    table(str(chosen["mix"]))
+    return chosen
+
+
+@cache
+def workspace(mix: str) -> Workspace:
+    """Tables and buffers for a mix of interactions."""
+    g = GENERATION_B
+    layers = _layers(g)
+    nx, ny = g.cells
+    nz = g.modules * g.module.planes
+    corner = (-0.5 * nx * g.module.cell, -0.5 * ny * g.module.cell)
+    density = {"PVT": 1.032, "W": 19.30, "Al": 2.699, "air": 0.0}
+    mass = np.array([density[layer.material] * (layer.high - layer.low) for layer in layers])
+    s = g.spectrometer
+    iron = (17.57, 1.5e-3, 2.7e-6)  # X0 mm; PDG muon table, 10-100 GeV: GeV/mm, b per mm
+    return Workspace(
+        g,
+        medium(layers, (nx, ny, nz), g.module.cell, corner, BIRKS),
+        mass / mass.sum(),
+        table(mix),
+        Slabs(
+            s.first, s.pitch, s.front, s.thickness, s.centre, s.half, s.turn, s.field,
+            *iron, s.resolution,
+        ),
+        rear(g),
+        store(nx * ny * nz),
+        buffers(nx, ny, nz, g.modules),
+    )  # fmt: skip
+
+
+def _layers(g: Geometry) -> list[Layer]:
+    """Slabs of all modules along z."""
+    layers = []
+    z = -0.5 * g.length
+    for module in range(g.modules):
+        for thickness, name in g.module.slabs:
+            first = module * g.module.planes if name == g.module.sensitive else -1
+            layers.append(Layer(z, z + thickness, name, first))
+            z += thickness
+    return layers
+
+
+def _event(space: Workspace, seed: int, number: int, options: Mapping[str, Any]) -> Row | None:
+    """Columns of one event, or None if too little of it is seen."""
+    s, m = space.store, space.medium
+    clear(s)
+    truth = np.zeros(TRUTH_SIZE)
+    state = seeded(seed, number, GENERATION)
+    draw(state, space.kinds, truth)
+    place(state, m.layers, space.share, m.grid, truth)
+    generate(
+        s.stack, s.slot, s.cell, s.deposit, s.count, m.layers, m.grid, space.geometry.tilt, state,
+        truth,
+    )  # fmt: skip
+    transport(s, m, seeded(seed, number, TRANSPORT))
+    voxels = _voxels(space, seeded(seed, number, READOUT), options)
+    if voxels is None:
+        return None
+    return {**voxels, **_behind(space, seeded(seed, number, REAR)), **_truth(space, truth)}
+
+
+def _voxels(space: Workspace, state: Array, options: Mapping[str, Any]) -> Row | None:
+    s, b = space.store, space.buffers
+    project(s.cell, s.deposit, int(s.count[CELLS]), float(options["cross_talk"]), b)
+    for view in (b.xz, b.yz, b.xy):
+        fibres = view.reshape(-1)
+        digitise(fibres, state, float(options["photo_electrons"]), float(options["threshold"]))
+    n = reconstruct(b, float(options["threshold"]), int(options["iterations"]))
+    ghost = np.zeros(n, np.int8)
+    category, hierarchy = np.zeros((n, 3), np.float32), np.zeros((n, 3), np.float32)
+    if label(b, n, s.slot, s.deposit, ghost, category, hierarchy) < LEAST_VOXELS:
+        return None
+    shape = (*space.geometry.cells, b.xz.shape[0])
+    index = np.stack(np.unravel_index(b.voxel[:n], shape), axis=1).astype(np.int16)
+    return {
+        "3dcal.index": index,
+        "3dcal.charge": b.charge[:n].copy(),
+        "3dcal.ghost": ghost,
+        "3dcal.hierarchy": hierarchy.astype(np.float16),
+        "3dcal.category": category.astype(np.float16),
+    }
+
+
+def _behind(space: Workspace, state: Array) -> Row:
+    """ECAL, AHCAL and muon tracks."""
+    r = space.rear
+    muons = np.zeros((MOST_TRACKS, 6))
+    n = respond(r, state, space.store.left, int(space.store.count[LEFT]), muons)
+    hit = np.argwhere(r.ahcal >= TILE_THRESHOLD)
+    tracks = list(_tracks(space, state, muons[:n]))
+    points, fits = np.zeros((0, space.geometry.spectrometer.stations, 3)), np.zeros((0, 6))
+    if tracks:
+        points, fits = (np.stack(column) for column in zip(*tracks, strict=True))
+    return {
+        "ecal.energy": r.ecal[None].astype(np.float32),
+        "ahcal.index": hit.astype(np.int16),
+        "ahcal.energy": r.ahcal[tuple(hit.T)].astype(np.float32),
+        "muon.momentum": fits[:, :3].astype(np.float32),
+        "muon.charge": fits[:, 3].astype(np.float32),
+        "muon.chi2": fits[:, 4].astype(np.float32),
+        "muon.position": points.astype(np.float32),
+    }
+
+
+def _tracks(space: Workspace, state: Array, muons: Array) -> Iterator[tuple[Array, Array]]:
+    """Points (stations, 3), NaN where there is none, and fit (6,) of each muon seen."""
+    slabs, stations = space.slabs, space.geometry.spectrometer.stations
+    back = space.geometry.ahcal.front + space.geometry.ahcal.depth
+    for x, y, tx, ty, p, charge in muons.tolist():
+        points, result = np.full((stations, 3), np.nan), np.zeros(6)
+        gap = slabs.first - back
+        n = cross(state, slabs, x + tx * gap, y + ty * gap, tx, ty, p, charge, points)
+        if n >= LEAST_POINTS:
+            fit(slabs, points, n, result)
+            yield points, result
+
+
+def _truth(space: Workspace, truth: Array) -> Row:
+    """Event truth, each with a first axis of one."""
+    c, s = np.cos(space.geometry.tilt), np.sin(space.geometry.tilt)
+    to_detector = np.array([[c, 0.0, -s], [0.0, 1.0, 0.0], [s, 0.0, c]])
+    visible, jet = truth[P_VISIBLE : P_VISIBLE + 3], truth[P_JET : P_JET + 3]
+    flavour = 5
+    if truth[CHARGED]:
+        flavour = abs(int(truth[NEUTRINO])) // 2 - 6
+        if flavour == 2:
+            flavour = {1: 2, 2: 3}.get(int(truth[TAU_MODE]), 4)
+    numbers = {
+        "vertex": truth[VERTEX : VERTEX + 3],
+        "p_visible": to_detector @ visible,
+        "p_jet": to_detector @ jet,
+        "p_visible_beam": visible,
+        "p_jet_beam": jet,
+        "energy": truth[ENERGY],
+        "neutrino": truth[NEUTRINO],
+        "weight": truth[WEIGHT],
+    }
+    classes = {"flavour": flavour, "charm": truth[CHARM]}
+    return {
+        **{f"truth.{k}": np.array([v], np.int8) for k, v in classes.items()},
+        **{f"truth.{k}": np.array([v], np.float32) for k, v in numbers.items()},
+    }
+
+
+def _assemble(seed: int, numbers: list[int], rows: list[Row]) -> Events:
+    """Events of single rows; also of none."""
+    streams = {}
+    for stream in FASERCAL.streams:
+        names = list(stream.layout)
+        parts = {
+            k: np.concatenate(
+                [np.zeros((0, *shape), dtype)] + [r[f"{stream.name}.{k}"] for r in rows]
+            )
+            for k, (dtype, shape) in stream.layout.items()
+        }
+        counts = np.array([len(r[f"{stream.name}.{names[0]}"]) for r in rows], np.int64)
+        streams[stream.name] = Table(cumulated(counts), parts)
+    truth = {
+        t.name: np.concatenate(
+            [np.zeros((0, *t.layout[1]), t.layout[0])] + [r[f"truth.{t.name}"] for r in rows]
+        )
+        for t in FASERCAL.truth
+    }
+    keys = tuple(f"{seed}/{number}" for number in numbers)
+    return Events(streams, truth, keys, np.array(numbers, np.int64))
