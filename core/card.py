@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,10 @@ from .errors import CheckpointError, suggest
 FORMAT = 1
 KEY = "intarsia"  # of the header's metadata
 LIMIT = 100_000_000  # bytes of header that safetensors allows
+
+
+def _tuple(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(values)
 
 
 @frozen(kw_only=True)
@@ -41,7 +45,7 @@ class Card:
     metrics: Mapping[str, float | None] = field(factory=dict)
     normalisation: Mapping[str, Any] = field(factory=dict)
     versions: Mapping[str, str] = field(factory=dict)
-    parents: tuple[str, ...] = field(default=(), converter=tuple)
+    parents: tuple[str, ...] = field(default=(), converter=_tuple)
     sizes: Mapping[str, Any] = field(factory=dict)
     format: int = FORMAT
 

@@ -15,7 +15,7 @@ from intarsia.core.plugins import Kind, Registry, registry
 from intarsia.core.recipe_load import load, load_every
 
 from .options import Plugins, Scale
-from .terminal import complain, say
+from .terminal import say
 
 _BLOCK = 256  # events read together
 
@@ -31,7 +31,7 @@ def check(
     ],
     scale: Scale = None,
     plugin: Plugins = None,
-) -> int:
+) -> None:
     """Check recipes, events, checkpoints, plugins.
 
     Every fault is listed, with the place it stands at. A recipe is checked at all its scales
@@ -42,15 +42,15 @@ def check(
     if not named:
         raise typer.BadParameter("name a recipe, an event file, a checkpoint or a plugin")
     found = registry(plugin or ())
-    faulty = 0
+    faults = []
     for name in named:
         try:
             for line in report(name, found, changes, scale):
                 say(line)
         except IntarsiaError as error:
-            complain(str(error))
-            faulty += 1
-    return 2 if faulty else 0
+            faults.append(error)
+    if faults:
+        raise IntarsiaError("\n".join(map(str, faults))) from ExceptionGroup("all", faults)
 
 
 def kind(name: str) -> str:
