@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 import pluggy
-from attrs import define, field, fields, frozen, has
+from attrs import define, field, fields, frozen, has, resolve_types
 
 import intarsia
 
@@ -26,7 +26,7 @@ from . import hookspecs
 from .detector import Detector
 from .errors import IntarsiaError, PluginError, suggest
 from .plugin_file import import_file, raised
-from .task import StreamKind, TaskKind
+from .task import StreamKind, TaskKind, View
 
 Kind = Literal["detectors", "tasks", "streams", "recipes"]
 
@@ -260,13 +260,22 @@ def _fits(value: object, where: str, kind: type) -> None:
         )
     if isinstance(value, Path) and not value.is_dir():
         raise PluginError(f"{where}: there is no folder {str(value)!r}")
-    if isinstance(value, TaskKind):
-        if not has(value.options):
-            raise PluginError(f"{where}: options of task {value.name!r} must be an attrs class")
-        if "kind" in {f.name for f in fields(value.options)}:
-            raise PluginError(
-                f"{where}: an option of task {value.name!r} must not be called 'kind'"
-            )
+    if isinstance(value, TaskKind) and (fault := _options_fault(value)):
+        raise PluginError(f"{where}: options of task {value.name!r} {fault}")
+
+
+def _options_fault(task: TaskKind) -> str:
+    if not has(task.options):
+        return "must be an attrs class"
+    try:
+        known = {f.name: f.type for f in fields(resolve_types(task.options))}
+    except NameError as error:
+        return f"have a type that cannot be found: {error}"
+    if "kind" in known:
+        return "must not have one called 'kind', which recipes use for the kind of task"
+    if known.get("view", View) is not View:
+        return "have a view that is not a View"
+    return ""
 
 
 def _unique(found: Iterator[Distribution] | Any) -> list[Distribution]:

@@ -22,8 +22,9 @@ def find(name: str | Path, registry: Registry) -> Path:
     if path.is_file():
         return path
     if not path.is_absolute() and ".." not in path.parts:
-        inside = Path(*path.parts[1:]) if len(path.parts) > 1 else path
-        places = [f / p for f in registry.recipes for p in dict.fromkeys((path, inside))]
+        # recipes/x.yaml means the installed one where there is no such folder
+        inside = Path(*path.parts[1:]) if path.parts[:1] == ("recipes",) else path
+        places = [folder / inside for folder in registry.recipes]
         files = [f for p in places for f in (p, p.with_name(f"{p.name}.yaml")) if f.is_file()]
         if len(files) > 1:
             raise RecipeError(f"{name}: which one? {' or '.join(map(str, files))}")

@@ -16,7 +16,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import attrs
 import cattrs
-from cattrs.errors import ClassValidationError, IterableValidationError
+from cattrs.errors import BaseValidationError, IterableValidationError
 from cattrs.gen import make_dict_structure_fn, override
 
 from .errors import suggest
@@ -44,7 +44,7 @@ def structure(
     """
     try:
         return _converter().structure(values, kind), []
-    except Exception as error:  # noqa: BLE001  (validators of a plugin's options may raise anything)
+    except (WrongValueError, BaseValidationError) as error:
         return None, list(faults(error, steps, tuple(also)))
 
 
@@ -136,7 +136,7 @@ def _each(
     for step, value, kind in parts:
         try:
             made[step] = value if kind is Any else converter.structure(value, kind)
-        except Exception as error:  # noqa: BLE001  (see structure)
+        except (WrongValueError, BaseValidationError) as error:
             error.__notes__ = [Step(step)]
             failed.append(error)
     if failed:
@@ -156,7 +156,7 @@ def _union(converter: cattrs.Converter, kind: Any) -> _Hook:
         for member in sorted(members, key=lambda m: m is not type(value)):
             try:
                 return converter.structure(value, member)
-            except (WrongValueError, ClassValidationError, IterableValidationError):
+            except (WrongValueError, BaseValidationError):
                 continue
         expected = " or ".join(_NAMES.get(m, getattr(m, "__name__", str(m))) for m in members)
         raise WrongValueError(f"must be {expected}, not {spell(value)}")

@@ -47,6 +47,13 @@ for _class in (_Loader, _Dumper):
 _Dumper.add_representer(
     list, lambda dumper, v: dumper.represent_sequence("tag:yaml.org,2002:seq", v, flow_style=True)
 )
+# Quoted with escapes where plain text would not survive: PyYAML folds some line ends otherwise.
+_Dumper.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style=None if text.isprintable() else '"'
+    ),
+)
 
 _SCALARS = {f"tag:yaml.org,2002:{tag}" for tag in ("null", "bool", "int", "float", "str")}
 _COLLECTIONS = {f"tag:yaml.org,2002:{tag}" for tag in ("map", "seq")}

@@ -102,6 +102,7 @@ def test_a_module_of_core_imports_only_from_lines_above_it(file):
         assert not core_modules(file)
         return
     me = own(file)
+    assert me in RANK, "add it to the list in docs/architecture.md"
     above = {n for n in core_modules(file) - {me} if RANK.get(n, -1) >= RANK[me]}
     assert not above, f"{named(file)} imports {above}, not above {me} in docs/architecture.md"
     if me == "simulation":

@@ -16,7 +16,7 @@ from intarsia.core.errors import IntarsiaError
 from . import check, doctor, plugins, run, show, simulate
 from .terminal import complain, say
 
-INTERRUPTED = 130  # as shells report it
+INTERRUPTED, CLOSED = 130, 141  # by Ctrl-C; output that nobody reads on: as shells report them
 
 # Every usage error of click, which typer carries inside itself since 0.26.
 _UsageError: Any = typer.BadParameter.__mro__[2]
@@ -72,6 +72,8 @@ def main(args: Sequence[str] | None = None) -> int:
         code = int(command.main(words, prog_name="intarsia", standalone_mode=False) or 0)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
+    except (BrokenPipeError, SystemExit):  # rich leaves by SystemExit when a pipe is closed
+        code = CLOSED
     # The top of the program: whatever happened, the user reads a sentence, not a traceback.
     except Exception as error:  # noqa: BLE001
         if debug:

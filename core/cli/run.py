@@ -58,7 +58,7 @@ def run(
 
 def plan(recipe: Recipe, scale: str | None, stage: str | None, out: Path) -> list[str]:
     """What a run will do, for people."""
-    data = ", ".join(recipe.data.files) or f"{recipe.data.events} made events"
+    data = ", ".join(recipe.data.files) or f"{recipe.data.events} events to make"
     stages = [
         f"{name} ({s.epochs} epochs{f' from {s.start}' if s.start else ''})"
         for name, s in recipe.stages.items()

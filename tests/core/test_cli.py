@@ -222,6 +222,13 @@ def test_a_pipe_gets_whole_lines_without_colours():
     )
 
 
+def test_a_closed_pipe_is_quiet():
+    command = f"{sys.executable} -m intarsia plugins | head -0; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert done.stdout in ("0\n", "141\n")  # all was written before the pipe was closed, or not
+
+
 def test_events_are_simulated_checked_and_shown(run):
     made = run("simulate", "cube", "-n", "12", "-o", "e.h5", "--plugin", "mycube.py", "--workers=1")
     assert made[0] == 0
@@ -321,7 +328,7 @@ def test_a_run_says_first_what_it_will_do(run):
     assert code == 2
     assert out == [
         "recipe  small at scale tiny: hide and rebuild",
-        "events  cube, 10 made events, seed 7",
+        "events  cube, 10 events to make, seed 7",
         "stages  ",
         "folder  runs/small",
     ]

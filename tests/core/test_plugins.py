@@ -5,7 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from attrs import field, frozen
+from attrs import frozen
 
 import intarsia
 from intarsia.core.detector import Detector
@@ -172,13 +172,32 @@ def test_a_hook_with_an_argument_is_refused(found):
     assert "{'registry'} are declared in the hookimpl but can not be found" in message
 
 
-def test_an_option_of_a_task_cannot_be_called_kind(found):
-    @frozen
-    class Clash:
-        kind: str = field(default="x")
+@frozen
+class Clash:
+    kind: str = "x"
 
-    said = refusal(found, giving(task("charm", options=Clash)))
-    assert said == P + "intarsia_tasks(): an option of task 'charm' must not be called 'kind'"
+
+@frozen
+class Blind:
+    view: int = 3
+
+
+@frozen
+class Lost:
+    size: "Sise" = 3  # noqa: F821
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (Clash, "must not have one called 'kind', which recipes use for the kind of task"),
+        (Blind, "have a view that is not a View"),
+        (Lost, "have a type that cannot be found: name 'Sise' is not defined"),
+    ],
+)
+def test_the_options_of_a_task_are_looked_at(found, options, message):
+    said = refusal(found, giving(task("charm", options=options)))
+    assert said == f"{P}intarsia_tasks(): options of task 'charm' {message}"
 
 
 def test_a_plugin_name_is_taken_once(found):

@@ -1,6 +1,8 @@
 """YAML 1.2 scalars, places, merging."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from intarsia.core.errors import RecipeError
 from intarsia.core.yaml import dump, parse, read
@@ -88,3 +90,24 @@ def test_what_is_dumped_is_read_back_alike(tmp_path):
     }
     (tmp_path / "x.yaml").write_text(dump(values), encoding="utf-8")
     assert read(tmp_path / "x.yaml").values == values
+
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text()
+    | st.sampled_from(["1e-4", "017", "~", "null", "yes", "true", "1.", "<<", "=", "- a", "12:30"])
+)
+VALUES = st.recursive(
+    SCALARS, lambda v: st.lists(v, max_size=3) | st.dictionaries(st.text(), v, max_size=3)
+)
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.text(), VALUES, max_size=3))
+def test_any_plain_values_survive_being_dumped_and_parsed(values):
+    parsed = parse(dump(values), "text")
+    assert parsed == values
+    assert repr(parsed) == repr(values)  # 1 is not 1.0 and not true
