@@ -82,12 +82,12 @@ def watch() -> Iterator[Notify]:
         jobs: dict[str, TaskID] = {}
 
         def draw(step: Progress) -> None:
+            total = step.total or None
             if step.what not in jobs:
-                jobs[step.what] = bars.add_task(step.what, rate="", note="")
+                jobs[step.what] = bars.add_task(step.what, total=total, rate="", note="")
             job = jobs[step.what]
             speed = next(t.speed for t in bars.tasks if t.id == job)
-            rate = f"{speed:.3g} {step.unit}/s" if speed else ""
-            total = step.total or None
+            rate = f"{speed:{'.0f' if speed >= 10 else '.2g'}} {step.unit}/s" if speed else ""
             bars.update(job, completed=step.done, total=total, rate=rate, note=step.note)
 
         yield draw

@@ -1,8 +1,12 @@
 """The commands as a user meets them: output, messages and exit codes."""
 
 import json
+import os
+import pty
+import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -227,6 +231,25 @@ def test_a_closed_pipe_is_quiet():
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
     assert done.stderr == ""
     assert done.stdout in ("0\n", "141\n")  # all was written before the pipe was closed, or not
+
+
+def test_a_terminal_gets_a_bar_with_rate_and_time_left():
+    master, slave = pty.openpty()
+    command = [sys.executable, "-m", "intarsia", "simulate", "cube", "-n", "99"]
+    command += ["--plugin", "mycube.py", "--workers", "1"]
+    with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave) as running:
+        os.close(slave)
+        seen = b""
+        with suppress(OSError):  # Linux says "input/output error" at the end of a terminal
+            while block := os.read(master, 1 << 16):
+                seen += block
+    os.close(master)
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", seen.decode())
+    assert running.returncode == 0
+    assert "simulating cube" in text
+    assert "99/99" in text
+    assert re.search(r"\d:\d\d:\d\d", text)
+    assert "events.h5: 99 events of cube, " in text
 
 
 def test_events_are_simulated_checked_and_shown(run):
