@@ -1,0 +1,171 @@
+import hashlib
+import json
+import struct
+
+import pytest
+import torch
+
+from intarsia.core.card import Card
+from intarsia.core.checkpoint import digest, load, load_state, save, save_state
+from intarsia.core.errors import CheckpointError
+
+CARD = Card(
+    detector="toy",
+    declaration={"name": "toy", "streams": []},
+    recipe={"name": "r", "stages": {}},
+    stage="mae",
+    epoch=3,
+    step=120,
+    metrics={"loss": 0.5, "other": float("nan")},
+    normalisation={"streams": {"cubes": {"charge": {"rms": [1.0, 2.0]}}}},
+    versions={"torch": "2"},
+    parents=("ab", "cd"),
+)
+
+
+def tensors():
+    torch.manual_seed(0)
+    big = torch.randn(6, 4)
+    return {
+        "a.weight": torch.randn(3, 5),
+        "a.half": torch.randn(7).bfloat16(),
+        "odd": torch.tensor([float("nan"), float("inf"), -0.0, 1e-45]),
+        "count": torch.tensor(17),
+        "empty": torch.zeros(0, 3),
+        "turned": big.T,
+        "flag": torch.tensor([True, False]),
+        "double": torch.randn(2, dtype=torch.float64),
+    }
+
+
+def bits(x):
+    return x.contiguous().view(-1).view(torch.uint8) if x.numel() and x.ndim else x
+
+
+def same(a, b):
+    assert a.keys() == b.keys()
+    for k in a:
+        assert a[k].dtype == b[k].dtype
+        assert a[k].shape == b[k].shape
+        assert torch.equal(bits(a[k]), bits(b[k])), k
+
+
+def test_what_is_saved_is_loaded_bit_for_bit(tmp_path):
+    path = tmp_path / "x.safetensors"
+    save(path, tensors(), CARD)
+    found, card = load(path)
+    same(tensors(), found)
+    assert card.stage == "mae"
+    assert card.parents == ("ab", "cd")
+    assert card.metrics == {"loss": 0.5, "other": None}
+    assert card.normalisation == CARD.normalisation
+    assert [p.name for p in tmp_path.iterdir()] == ["x.safetensors"]
+
+
+def test_the_card_is_readable_with_the_standard_library(tmp_path):
+    path = tmp_path / "x.safetensors"
+    save(path, tensors(), CARD)
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(length))
+    assert json.loads(header["__metadata__"]["intarsia"])["detector"] == "toy"
+
+
+def test_there_is_no_pickle_in_the_file(tmp_path):
+    path = tmp_path / "x.safetensors"
+    save(path, tensors(), CARD)
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    assert content[8:9] == b"{"
+    header = json.loads(content[8 : 8 + length])
+    ends = [v["data_offsets"][1] for k, v in header.items() if k != "__metadata__"]
+    assert len(content) == 8 + length + max(ends)  # a header in JSON, numbers, nothing else
+    for sign in (b"PK\x03\x04", b"\x80\x02c", b"torch._utils"):
+        assert sign not in content
+
+
+def test_the_state_to_resume_from_comes_back_bit_for_bit(tmp_path):
+    path = tmp_path / "x.resume.safetensors"
+    facts = {"epoch": 3, "step": 5, "best": 0.1 + 0.2}
+    save_state(path, tensors(), facts)
+    found, state = load_state(path)
+    same(tensors(), found)
+    assert state == facts
+
+
+def test_a_best_loss_that_is_infinite_survives(tmp_path):
+    path = tmp_path / "x.resume.safetensors"
+    save_state(path, tensors(), {"best": float("inf")})
+    assert load_state(path)[1]["best"] == float("inf")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.9, 0.999])
+def test_a_file_cut_off_is_an_error_that_names_it(tmp_path, share):
+    path = tmp_path / "x.safetensors"
+    save(path, tensors() | {"big": torch.randn(1000)}, CARD)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(CheckpointError) as error:
+        load(path)
+    assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.999])
+def test_a_state_cut_off_is_an_error_that_names_it(tmp_path, share):
+    path = tmp_path / "x.safetensors"
+    save_state(path, {"big": torch.randn(1000)}, {"epoch": 1})
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(CheckpointError) as error:
+        load_state(path)
+    assert str(path) in str(error.value)
+
+
+def test_what_is_not_ours_is_an_error(tmp_path):
+    other = tmp_path / "other.pt"
+    torch.save({"a": torch.zeros(2)}, other)
+    with pytest.raises(CheckpointError) as error:
+        load(other)
+    assert str(error.value) == f"{other}: is not a safetensors file"
+    missing = tmp_path / "missing.safetensors"
+    with pytest.raises(CheckpointError) as error:
+        load(missing)
+    assert str(error.value) == f"{missing}: No such file or directory"
+
+
+def test_a_missing_state_is_an_error_that_names_it(tmp_path):
+    missing = tmp_path / "missing.safetensors"
+    with pytest.raises(CheckpointError) as error:
+        load_state(missing)
+    assert str(missing) in str(error.value)
+
+
+def test_weights_and_states_are_not_taken_for_each_other(tmp_path):
+    weights, state = tmp_path / "w.safetensors", tmp_path / "s.safetensors"
+    save(weights, tensors(), CARD)
+    save_state(state, tensors(), {})
+    with pytest.raises(CheckpointError) as error:
+        load_state(weights)
+    assert str(error.value) == f"{weights}: holds no state to resume from"
+    with pytest.raises(CheckpointError) as error:
+        load(state)
+    assert (
+        str(error.value) == f"{state}: has no intarsia card; it is some other program's checkpoint"
+    )
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "x.safetensors"
+    save(path, tensors(), CARD)
+    before = path.read_bytes()
+    with pytest.raises(Exception):  # noqa: B017, PT011  (whatever safetensors raises)
+        save(path, {"sparse": torch.eye(3).to_sparse()}, CARD)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["x.safetensors"]
+
+
+def test_the_digest_is_that_of_the_bytes(tmp_path):
+    path = tmp_path / "x"
+    content = b"0123456789" * 300_000
+    path.write_bytes(content)
+    assert digest(path) == hashlib.sha256(content).hexdigest()
