@@ -93,8 +93,8 @@ def _explained(error: Exception) -> tuple[int, str]:
         path = error.ctx.command_path if error.ctx else "intarsia"
         said = error.format_message().rstrip(".")
         return 2, f"{path}: {said} (see '{path} --help')"
-    if isinstance(error, OSError) and error.filename:
-        return 2, f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.errno:  # a folder that is not there, a full disk, ...
+        return 2, f"{error.filename}: {error.strerror}" if error.filename else str(error)
     last = traceback.extract_tb(error.__traceback__)[-1]
     what = f"{type(error).__name__}: {error}, at {Path(last.filename).name}:{last.lineno}"
     return 1, f"this is a bug in intarsia ({what}); run again with --debug and report what it says"

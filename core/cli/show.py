@@ -58,6 +58,7 @@ def _picture(path: Path, n: int, out: Path, plugin: list[Path]) -> None:
     if n >= len(file):
         raise EventError(f"{path}: has no event {n}; it has {len(file)}, from 0 on")
     detector = detector_of(file.detector, file.declaration, registry(plugin))
+    out.parent.mkdir(parents=True, exist_ok=True)
     from intarsia.core.report import event_picture
 
     events = file.read(n, n + 1)

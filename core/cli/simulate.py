@@ -37,6 +37,7 @@ def simulate(
     """
     record = registry(plugin or ()).detector(detector)
     chosen = _parsed(options or ())
+    out.parent.mkdir(parents=True, exist_ok=True)
     from intarsia.core.produce import produce
 
     with watch() as notify:

@@ -94,14 +94,14 @@ def watch() -> Iterator[Notify]:
 
 
 class _Log:
-    """Says when a piece of work is done, and how long it took."""
+    """Says when a piece of work is done, and how long after the one before."""
 
     def __init__(self) -> None:
-        self._since: dict[str, float] = {}
+        self._since = monotonic()
 
     def __call__(self, step: Progress) -> None:
-        since = self._since.setdefault(step.what, monotonic())
         if step.done == step.total:
-            del self._since[step.what]
+            now = monotonic()
             note = f", {step.note}" if step.note else ""
-            complain(f"{step.what}: {step.total} {step.unit} in {monotonic() - since:.0f} s{note}")
+            complain(f"{step.what}: {step.total} {step.unit} in {now - self._since:.0f} s{note}")
+            self._since = now

@@ -149,6 +149,11 @@ def test_a_bug_is_one_line_that_asks_for_debug_and_exit_code_1(run, monkeypatch)
     assert err[0].endswith("run again with --debug and report what it says")
 
 
+def test_a_folder_that_cannot_be_made_is_the_users_to_mend(run):
+    where = ("-o", "small.yaml/e.h5", "--plugin", "mycube.py")
+    assert run("simulate", "cube", *where) == (2, [], ["small.yaml: File exists"])
+
+
 def test_an_interruption_is_quiet(run, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
