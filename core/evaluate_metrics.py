@@ -1,0 +1,183 @@
+"""From predictions of a run to its ``metrics.json`` (decision 6 of the design)."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .events import Array
+from .metrics import (
+    RESAMPLES,
+    Interval,
+    classification,
+    confusion,
+    entropy_auroc,
+    position,
+    resolution,
+)
+from .store_predictions import Predictions, read_predictions
+from .streams import Label
+
+Seeds = Mapping[int, Predictions]
+
+HAND, PROBE = "hand_features", "probe-"
+_BOOTSTRAP_SEED = 20_260_407  # of the intervals, fixed: the same predictions give the same file
+
+
+def read_folder(folder: Path) -> dict[str, dict[int, Predictions]]:
+    """Predictions in `folder` by start and seed, the first seed (the plain file name) first.
+
+    Files are called ``START.h5`` or ``START-seedN.h5``. No files give an empty mapping.
+    """
+    found: dict[str, dict[int, Predictions]] = {}
+    for path in sorted(folder.glob("*.h5"), key=lambda p: (p.stem.count("-seed"), p.stem)):
+        named = re.fullmatch(r"(.+?)(?:-seed(\d+))?", path.stem)
+        if named is None:
+            continue
+        read = read_predictions(path)
+        seed = int(read.attrs.get("seed", named[2] or 0))
+        found.setdefault(named[1], {})[seed] = read
+    return found
+
+
+def metrics(
+    predictions: Mapping[str, Seeds],
+    labels: Mapping[str, Label],
+    resamples: int = RESAMPLES,
+    **facts: Any,
+) -> dict[str, Any]:
+    """What ``metrics.json`` says of `predictions`, by start and seed; plain JSON, null for NaN.
+
+    Start ``probe-X`` is the frozen linear probe of the encoder of start X, ``probe-random`` that
+    of a random one, ``hand_features`` the yardstick; all others are fine-tuned. labels: the truth
+    that each task predicts. facts: further entries, e.g. n_train and simulation.
+
+    With several seeds a value is their mean and ``per_seed`` lists them; the interval is that of
+    the first seed's bootstrap over events, moved to the mean. Predictions without truth (real
+    data) give nothing.
+    """
+    out: dict[str, Any] = {"starts": {}}
+    for start, seeds in predictions.items():
+        if start == HAND:
+            out[HAND] = of_start(seeds, labels, resamples)
+        elif start.startswith(PROBE):
+            name = start.removeprefix(PROBE)
+            place = out if name == "random" else out["starts"]
+            place.setdefault(name, {})["probe"] = _probe(of_start(seeds, labels, resamples))
+        else:
+            out["starts"].setdefault(start, {}).update(of_start(seeds, labels, resamples))
+    every = [p for seeds in predictions.values() for p in seeds.values()]
+    used = [list(s) for name, s in predictions.items() if not name.startswith((PROBE, HAND))]
+    out["n_test"] = len(every[0]) if every else 0
+    out["seeds"] = max(used, key=len, default=[])
+    plain: dict[str, Any] = _plain({**out, **facts})
+    return plain
+
+
+def of_start(seeds: Seeds, labels: Mapping[str, Label], resamples: int) -> dict[str, Any]:
+    """All tasks of one start: classes by task name, positions as ``vertex_mm``, rest kinematics."""
+    found: dict[str, Any] = {}
+    first = next(iter(seeds.values()))
+    for task in first.tasks:
+        if f"{task}/truth" not in first.columns:
+            continue
+        label = labels.get(task)
+        each = [
+            _task(p, task, label, resamples if i == 0 else 1) for i, p in enumerate(seeds.values())
+        ]
+        pooled = _pooled(each)
+        if f"{task}/scores" in first.columns:
+            found[task] = pooled
+        elif label is not None and label.moves == "point" and label.width == 3:
+            found[f"{task}_{label.unit}"] = pooled
+        else:
+            found.setdefault("kinematics", {})[task] = pooled
+    return found
+
+
+def _task(p: Predictions, task: str, label: Label | None, resamples: int) -> dict[str, Any]:
+    """Metrics of one task of one seed."""
+    rng = np.random.default_rng(_BOOTSTRAP_SEED)
+    truth = p.columns[f"{task}/truth"]
+    if f"{task}/scores" not in p.columns:
+        point = label is not None and label.moves == "point" and label.width == 3
+        measure = position if point else resolution
+        return measure(p.columns[f"{task}/prediction"].reshape(truth.shape), truth, rng, resamples)
+    scores = p.columns[f"{task}/scores"]
+    weight = p.columns.get("weight", np.ones(len(truth)))
+    names = label.classes if label else tuple(str(c) for c in range(scores.shape[1]))
+    found = classification(scores, truth, weight, names, rng, resamples)
+    found["confusion"] = confusion(scores, truth, weight, names)
+    found["entropy_auroc"] = entropy_auroc(scores, truth, weight, rng, resamples)
+    found["accuracy"] = _accuracy(scores, truth)
+    return found
+
+
+def _accuracy(scores: Array, truth: Array) -> float:
+    """Share of events of known class whose highest score is that class; NaN without any."""
+    known = truth >= 0
+    return float((scores[known].argmax(1) == truth[known]).mean()) if known.any() else math.nan
+
+
+def _pooled(each: list[dict[str, Any]]) -> dict[str, Any]:
+    """One result of several seeds' results: means, the first one's intervals, and lists."""
+    first = each[0]
+    pooled: dict[str, Any] = {}
+    lists: dict[str, Any] = {}
+    for name, value in first.items():
+        if _is_interval(value):
+            lists[name] = [e[name][0] for e in each]
+            pooled[name] = _moved(value, lists[name])
+        elif isinstance(value, Mapping) and all(_is_interval(v) for v in value.values()):
+            lists[name] = {k: [e[name][k][0] for e in each] for k in value}
+            pooled[name] = {k: _moved(v, lists[name][k]) for k, v in value.items()}
+        elif isinstance(value, float):
+            lists[name] = [e[name] for e in each]
+            pooled[name] = float(np.mean(lists[name]))
+        else:
+            pooled[name] = value
+    return {**pooled, "per_seed": lists}
+
+
+def _is_interval(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 3 and all(isinstance(v, float) for v in value)
+
+
+def _moved(first: Interval, values: list[float]) -> Interval:
+    mean = float(np.mean(values))
+    return [mean, *(bound - first[0] + mean for bound in first[1:])]
+
+
+def _probe(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The short form of decision 6: ``auc_macro`` and, as medians, ``vertex_mm``."""
+    short: dict[str, Any] = {"per_seed": {}}
+    for task, values in found.items():
+        if "auc_macro" in values and "auc_macro" not in short:
+            short |= {k: values[k] for k in ("auc_macro", "auc", "accuracy")}
+            short["per_seed"]["auc_macro"] = values["per_seed"]["auc_macro"]
+        elif "mean" in values:
+            short[task] = values["median"]
+            short["per_seed"][task] = values["per_seed"]["median"]
+    return short
+
+
+def _plain(value: Any) -> Any:
+    """`value` as JSON values: NaN and infinity become null."""
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def dumps(found: Mapping[str, Any]) -> str:
+    """`found` as readable JSON text."""
+    return json.dumps(found, indent=1, allow_nan=False)

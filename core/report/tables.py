@@ -1,0 +1,254 @@
+"""Tables and sentences of the page, from ``metrics.json`` and ``run.json`` alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from attrs import frozen
+
+from intarsia.core.split import NAMES
+
+from . import words
+from .run_data import RunData
+from .style import title
+from .words import with_interval
+
+OVERVIEW = (
+    "Every start on the same test events: value and 95 % bootstrap interval; small strokes are the "
+    "single seeds."
+)
+HAND = "hand_features"
+
+
+@frozen
+class Table:
+    """heads: column titles. rows: cells as text, the first one a title. title: above the table."""
+
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    title: str = ""
+
+
+@frozen
+class Verdict:
+    """A sentence and its kind: better, worse or open."""
+
+    text: str
+    kind: str
+
+
+def measures(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What the overview compares: key in `rows` and axis label."""
+    named = []
+    for task, values in _tasks(found).items():
+        if "auc_macro" in values:
+            named.append((task, f"{task}: macro AUROC (right is better)"))
+        elif "median" in values and task.rpartition("_")[2]:
+            what, _, unit = task.rpartition("_")
+            named.append((task, f"{what}: median distance [{unit}] (left is better)"))
+    return named
+
+
+def rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row per start: fine-tuned ones, then frozen probes, then hand-made features."""
+    listed = []
+    for start, values in found.get("starts", {}).items():
+        if measured := _measured(values):
+            listed.append({"start": start, "group": "fine-tuned", **measured})
+    probes = {"random": found.get("random", {}), **found.get("starts", {})}
+    for start, values in probes.items():
+        if probe := values.get("probe"):
+            listed.append({"start": start, "group": "probe", **_probed(probe, found)})
+    if HAND in found:
+        listed.append({"start": HAND, "group": "linear", **_measured(found[HAND])})
+    return listed
+
+
+def _tasks(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The tasks of any start, by key, with the values of the first that has them."""
+    tasks: dict[str, Any] = {}
+    for values in [*found.get("starts", {}).values(), found.get(HAND, {})]:
+        for key, value in values.items():
+            if key not in ("probe", "kinematics"):
+                tasks.setdefault(key, value)
+    return tasks
+
+
+def _measured(values: Mapping[str, Any]) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for key, value in values.items():
+        name = "auc_macro" if "auc_macro" in value else "median"
+        if key not in ("probe", "kinematics") and name in value:
+            kept[key] = value[name]
+            kept[f"{key} seeds"] = value["per_seed"][name]
+    return kept
+
+
+def _probed(probe: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
+    """A probe's values under the names of the tasks."""
+    kept: dict[str, Any] = {}
+    classes = [k for k, v in _tasks(found).items() if "auc_macro" in v]
+    for key, value in probe.items():
+        name = classes[0] if key == "auc_macro" and classes else key
+        if key == "auc_macro" or key in _tasks(found):
+            kept[name] = value
+            kept[f"{name} seeds"] = probe["per_seed"].get(key, ())
+    return kept
+
+
+def verdicts(
+    listed: Sequence[Mapping[str, Any]], named: Sequence[tuple[str, str]]
+) -> list[Verdict]:
+    """All comparisons as sentences."""
+    said = []
+    for measure, text in named:
+        up = "AUROC" in text
+        what, _, unit = measure.rpartition("_") if not up else (measure, "", "")
+        head = f"{what}, macro AUROC" if up else f"{what}, median distance"
+        said += words.comparisons(listed, measure, head, larger_is_better=up, unit=unit)
+    return [Verdict(s, _kind(s)) for s in said]
+
+
+def _kind(sentence: str) -> str:
+    if ": better" in sentence:
+        return "better"
+    return "worse" if ": worse" in sentence else "open"
+
+
+def summary(run: RunData, found: Mapping[str, Any]) -> str:
+    """One paragraph: what was run, on what, and how many events, labels and seeds."""
+    recipe, said = run.recipe, []
+    if about := recipe.get("about"):
+        said.append(f"{about.rstrip('.')}.")
+    stages = [s for s in recipe.get("stages", {}) if "/" not in s]
+    if stages:
+        said.append(f"Pre-training: {', then '.join(stages)}.")
+    if run.events:
+        counts = [len(run.events.select(name)) for name in NAMES]
+        said.append(
+            f"{len(run.events)} events of {run.events.detector}: {counts[0]} to train, {counts[1]} "
+            f"to choose checkpoints, {counts[2]} to test."
+        )
+    if found.get("starts"):
+        seeds = len(found.get("seeds") or []) or 1
+        again = f", each with {seeds} seeds" if seeds > 1 else ", with one seed"
+        labels = f" on {found['n_train']} labelled events" if found.get("n_train") else ""
+        starts = ", ".join(title(s) for s in found["starts"])
+        said.append(f"Fine-tuned{labels}{again}: {starts}. Test events: {found['n_test']}.")
+    if found.get("n_probe") and (found.get("random") or found.get(HAND)):
+        said.append(f"Frozen probes and hand-made features use {found['n_probe']} labelled events.")
+    return " ".join(said) or "Nothing was evaluated in this run."
+
+
+def classification(found: Mapping[str, Any], task: str) -> Table | None:
+    """AUROC per class and their mean, for every start, probe and the yardstick."""
+    listed = _listed(found, task)
+    if not listed:
+        return None
+    classes = list(listed[0][1]["auc"])
+    body = []
+    for name, values in listed:
+        per_class = [with_interval(values["auc"].get(c)) for c in classes]
+        accuracy = words.number(values.get("accuracy"))
+        body.append([name, with_interval(values["auc_macro"]), *per_class, accuracy])
+    heads = ["", "macro AUROC", *(c.replace("_", " ") for c in classes), "accuracy"]
+    return Table(heads, body)
+
+
+def _listed(found: Mapping[str, Any], task: str) -> list[tuple[str, Any]]:
+    listed = [(title(s), v[task]) for s, v in found.get("starts", {}).items() if task in v]
+    first = next((k for k, v in _tasks(found).items() if "auc_macro" in v), None)
+    if task == first:
+        probes = {"random": found.get("random", {}), **found.get("starts", {})}
+        listed += [
+            (f"{title(s)}, frozen probe", v["probe"])
+            for s, v in probes.items()
+            if "auc_macro" in v.get("probe", {})
+        ]
+    if task in found.get(HAND, {}):
+        listed.append((title(HAND), found[HAND][task]))
+    return listed
+
+
+def absent(found: Mapping[str, Any], task: str) -> str:
+    """A note on intervals, and on classes without test events."""
+    missing: list[str] = next(
+        (v[task]["absent"] for v in found["starts"].values() if task in v), []
+    )
+    note = "Area under the one-vs-rest ROC curve with 95 % bootstrap intervals over test events."
+    if missing:
+        note += f" No test event is of class {', '.join(missing)}; the mean is over the others."
+    return note
+
+
+def position(found: Mapping[str, Any], key: str) -> Table | None:
+    """Mean and median distance of every start, probe (median only) and the yardstick."""
+    body = [
+        [title(s), with_interval(v[key]["mean"]), with_interval(v[key]["median"])]
+        for s, v in found.get("starts", {}).items()
+        if key in v
+    ]
+    for s, v in {"random": found.get("random", {}), **found.get("starts", {})}.items():
+        if key in v.get("probe", {}):
+            body.append([f"{title(s)}, frozen probe", "", with_interval(v["probe"][key])])
+    if key in found.get(HAND, {}):
+        hand = found[HAND][key]
+        body.append([title(HAND), with_interval(hand["mean"]), with_interval(hand["median"])])
+    unit = key.rpartition("_")[2]
+    return Table(["", f"mean [{unit}]", f"median [{unit}]"], body) if body else None
+
+
+def kinematics(found: Mapping[str, Any]) -> Table | None:
+    """sigma_MAD and median of the relative residuals of every start."""
+    body = [
+        [f"{task}, {title(s)}", with_interval(v["sigma_mad"]), with_interval(v["median"])]
+        for s, values in found.get("starts", {}).items()
+        for task, v in values.get("kinematics", {}).items()
+    ]
+    return Table(["", "sigma_MAD", "median"], body) if body else None
+
+
+def facts(run: RunData) -> list[Table]:
+    """Stages with their settings, timings, versions and machine."""
+    given = run.facts
+    stages = [
+        [
+            name,
+            str(s.get("start") or "-"),
+            str(s.get("epochs", "")),
+            str(s.get("batch", "")),
+            str(s.get("labels") or "all"),
+            f"{s.get('optim', {}).get('lr', float('nan')):g}",
+        ]
+        for name, s in run.recipe.get("stages", {}).items()
+    ]
+    tables = [
+        Table(
+            ["stage", "starts from", "epochs", "batch", "events", "learning rate per 256"],
+            stages,
+            "Stages",
+        ),
+        Table(
+            ["", "seconds"], [[k, f"{v:.0f}"] for k, v in given.get("seconds", {}).items()], "Time"
+        ),
+        Table(["", ""], _plain(given.get("hardware", {})), "Machine"),
+        Table(["", ""], _plain(given.get("versions", {})), "Versions"),
+    ]
+    if run.events:
+        tables.append(Table(["", ""], _plain(run.events.provenance), "Events"))
+    if more := given.get("events"):
+        tables.append(Table(["", ""], _plain(more), "Simulation"))
+    return [t for t in tables if t.rows]
+
+
+def _plain(values: Mapping[str, Any]) -> list[list[str]]:
+    return [[str(k), _text(v)] for k, v in values.items()]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} {v}" for k, v in value.items()) or "-"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    return str(value)
