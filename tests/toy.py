@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from intarsia.core import sample
 from intarsia.core.batch import Batch, Planner
+from intarsia.core.data import Order, Sample
 from intarsia.core.detector import Detector
 from intarsia.core.encoder import Encoder
 from intarsia.core.events import Events, Table
@@ -18,6 +20,7 @@ from intarsia.core.network import Network, network
 from intarsia.core.normalise import unit_normalisation
 from intarsia.core.plugins import Registry, Source
 from intarsia.core.recipe import DecoderSize, Instance, Model, Optim, Stage
+from intarsia.core.store import EventFile, EventWriter
 from intarsia.core.streams import Axis, Column, DenseArray, Label, TrackSet, VoxelGrid
 from intarsia.core.task import View
 
@@ -178,3 +181,25 @@ def stage(*tasks: str | tuple[str, dict], **settings) -> Stage:
 
 def built(detector: Detector, stage: Stage, seed: int = 0, model: Model = MODEL) -> Network:
     return network(registry(), detector, model, stage, normalisation(detector), seed)
+
+
+def written(path: Path, detector: Detector, n: int, seed: int = 0) -> EventFile:
+    """A file of `n` events of `detector`."""
+    with EventWriter(path, detector, {}) as file:
+        file.append(events(detector, n, seed))
+    return EventFile(path)
+
+
+def sample_of(file: EventFile, detector: Detector, views: tuple[View, ...], **settings) -> Sample:
+    """The events of `file`, or those numbered in `settings`, in batches of eight."""
+    order = {"batch": 8, "block": 16, "buffer": 2}
+    order |= {k: settings.pop(k) for k in ("batch", "block", "buffer", "lanes") if k in settings}
+    order["shuffle"] = settings.pop("shuffle", True)
+    defaults = {"events": np.arange(len(file)), "seed": 0, "purpose": "test"}
+    return Sample(
+        file=file,
+        planner=settings.pop("planner", planner(detector)),
+        views=views,
+        order=Order(**order),
+        **defaults | settings,
+    )

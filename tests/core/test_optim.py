@@ -1,0 +1,154 @@
+from math import cos, pi
+
+import pytest
+import torch
+import toy
+from attrs import evolve
+from torch.optim.swa_utils import AveragedModel
+
+from intarsia.core.optim import WEIGHTS_RATE, adamw, averaging, layer, schedule
+from intarsia.core.recipe import Optim
+
+STAGE = toy.stage("mae", "flavour")
+
+
+@pytest.fixture(scope="module")
+def network():
+    return toy.built(toy.DETECTOR, STAGE)
+
+
+def settings_of(network, optim, batch=256):
+    """(learning rate, weight decay) of every parameter by name."""
+    names = {id(p): n for n, p in network.named_parameters()}
+    groups = adamw(network, optim, batch).param_groups
+    found = {names[id(p)]: (g["lr"], g["weight_decay"]) for g in groups for p in g["params"]}
+    assert found.keys() == set(names.values())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("encoder.detector.cubes.embed.weight", 0),
+        ("encoder.detector.muon.planes.attention.out.weight", 0),
+        ("encoder.shared.windows.cubes.summary", 0),
+        ("encoder.shared.windows.cubes.blocks.0.norm.weight", 1),
+        ("encoder.shared.windows.cubes.blocks.3.mlp.0.bias", 4),
+        ("encoder.shared.windows.plates.blocks.1.norm.weight", 2),
+        ("encoder.shared.windows.plates.norm.bias", 4),
+        ("encoder.shared.query", 0),
+        ("encoder.shared.fusion.0.cross.norm.weight", 5),
+        ("encoder.shared.fusion.0.own.norm.weight", 6),
+        ("encoder.shared.fusion.3.own.norm.weight", 12),
+    ],
+)
+def test_layers_are_counted_from_the_embeddings(name, number):
+    assert layer(name, 4) == number
+
+
+def test_heads_and_the_last_norm_stand_on_top():
+    assert layer("tasks.mae.decoder.norm.weight", 4) > 100
+    assert layer("encoder.shared.norm.weight", 4) > 100
+
+
+def test_rates_fall_by_the_layer_from_the_heads_down(network):
+    optim = Optim(lr=0.01, layer_decay=0.5)
+    rates = {n: lr / 0.01 for n, (lr, _) in settings_of(network, optim).items()}
+    # depth 2, two rounds: heads at 7, fusion at 3 to 6, blocks at 1 and 2, embeddings at 0
+    expected = {
+        "tasks.flavour.head.out.weight": 1,
+        "tasks.mae.decoder.context.weight": 1,
+        "encoder.shared.norm.weight": 1,
+        "encoder.shared.fusion.1.own.attention.out.weight": 0.5,
+        "encoder.shared.fusion.1.cross.attention.out.weight": 0.25,
+        "encoder.shared.fusion.0.own.attention.out.weight": 0.125,
+        "encoder.shared.fusion.0.cross.attention.out.weight": 0.5**4,
+        "encoder.shared.windows.cubes.norm.weight": 0.5**5,
+        "encoder.shared.windows.cubes.blocks.1.norm.weight": 0.5**5,
+        "encoder.shared.windows.cubes.blocks.0.norm.weight": 0.5**6,
+        "encoder.detector.cubes.embed.weight": 0.5**7,
+        "encoder.shared.query": 0.5**7,
+    }
+    for name, scale in expected.items():
+        assert rates[name] == pytest.approx(scale), name
+
+
+def test_without_layer_decay_all_rates_are_equal_but_those_of_loss_weights(network):
+    found = settings_of(network, Optim(lr=0.01))
+    for name, (lr, _) in found.items():
+        weights = name.startswith("weights.")
+        assert lr == pytest.approx(0.01 * (WEIGHTS_RATE if weights else 1)), name
+
+
+def test_vectors_and_loss_weights_do_not_decay(network):
+    found = settings_of(network, Optim(weight_decay=0.3))
+    for name, parameter in network.named_parameters():
+        vector = parameter.ndim < 2 or name == "encoder.shared.query"  # of one token
+        decays = not vector and not name.startswith("weights.")
+        assert found[name][1] == (0.3 if decays else 0.0), name
+
+
+def test_the_rate_is_meant_for_a_batch_of_256(network):
+    for batch in (32, 256, 1024):
+        found = settings_of(network, Optim(lr=0.01), batch)
+        assert found["tasks.flavour.head.out.weight"][0] == pytest.approx(0.01 * batch / 256)
+
+
+def test_betas_are_those_of_the_recipe(network):
+    assert adamw(network, Optim(betas=(0.8, 0.9)), 8).defaults["betas"] == (0.8, 0.9)
+
+
+def test_the_rate_warms_up_and_falls_to_zero_along_a_cosine():
+    factor = schedule(Optim(warmup_epochs=2.0), 5, 50)
+    values = [factor(i) for i in range(51)]
+    assert values[:10] == pytest.approx([(i + 1) / 11 for i in range(10)])
+    assert values[10] == 1
+    assert values[30] == pytest.approx(0.5)
+    assert values[50] == pytest.approx(0, abs=1e-12)
+    for i in range(10, 51):
+        assert values[i] == pytest.approx(0.5 * (1 + cos(pi * (i - 10) / 40)), abs=1e-12)
+
+
+def test_the_cosine_may_be_longer_or_shorter_than_the_stage():
+    long = schedule(Optim(decay_epochs=20.0), 5, 50)
+    assert long(50) == pytest.approx(0.5)
+    short = schedule(Optim(decay_epochs=5.0), 5, 50)
+    assert short(25) == pytest.approx(0, abs=1e-12)
+    assert short(40) == pytest.approx(0, abs=1e-12)
+
+
+def test_a_stage_all_of_warm_up_is_legal():
+    factor = schedule(Optim(warmup_epochs=2.0), 5, 10)
+    assert all(0 < factor(i) <= 1 for i in range(10))
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.5, 0.999])
+def test_averages_follow_the_formula(decay):
+    torch.manual_seed(0)
+    module = torch.nn.Linear(3, 2).double()
+    average = AveragedModel(module, multi_avg_fn=averaging(decay))
+    expected = None
+    for n in range(30):
+        with torch.no_grad():
+            module.weight.copy_(torch.randn(2, 3))
+        average.update_parameters(module)
+        if expected is None:
+            expected = module.weight.detach().clone()
+        else:
+            d = min(decay, (1 + n) / (10 + n))
+            expected = d * expected + (1 - d) * module.weight.detach()
+        torch.testing.assert_close(average.module.weight.detach(), expected)
+
+
+def test_a_step_moves_every_group_by_its_rate():
+    stage = evolve(STAGE, optim=Optim(lr=0.01, layer_decay=0.5, weight_decay=0.0))
+    network = toy.built(toy.DETECTOR, stage)
+    optimiser = adamw(network, stage.optim, 256)
+    before = {n: p.detach().clone() for n, p in network.named_parameters()}
+    for p in network.parameters():
+        p.grad = torch.ones_like(p)
+    optimiser.step()
+    rates = settings_of(network, stage.optim)
+    for name, p in network.named_parameters():
+        moved = (before[name] - p.detach()).abs().max()
+        assert float(moved) == pytest.approx(rates[name][0], rel=1e-3, abs=1e-6), name
