@@ -43,7 +43,7 @@ def two_body(
     size = math.sqrt(px * px + py * py + pz * pz)
     ax, ay, az = p * s * math.cos(phi), p * s * math.sin(phi), p * c
     if size > 1e-9:
-        ax, ay, az = rotate(px / size, py / size, pz / size, ax, ay, az)
+        ax, ay, az = rotate((px / size, py / size, pz / size), ax, ay, az)
     energy = rows[i, 3]
     rows[i, 0], rows[i, 1], rows[i, 2] = ax, ay, az
     rows[i, 3] = math.sqrt(p * p + m1 * m1)

@@ -201,10 +201,9 @@ def _to_laboratory(
     The current has a transverse kick (primordial motion and gluons), by which the axis is turned.
     """
     h = math.sqrt(hx * hx + hy * hy + hz * hz)
-    ux, uy, uz = hx / h, hy / h, hz / h
     a, b = normals(state)
     turn = min((PRIMORDIAL + RADIATION * w) / (0.5 * w), 1.0)
-    ax, ay, az = deflect(ux, uy, uz, turn * a, turn * b)
+    axis = deflect((hx / h, hy / h, hz / h), turn * a, turn * b)
     for i in range(1, n + 1):
-        rows[i, 0], rows[i, 1], rows[i, 2] = rotate(ax, ay, az, rows[i, 0], rows[i, 1], rows[i, 2])
+        rows[i, 0], rows[i, 1], rows[i, 2] = rotate(axis, rows[i, 0], rows[i, 1], rows[i, 2])
         boost(rows[i], hx / he, hy / he, hz / he, he / w)

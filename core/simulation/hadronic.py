@@ -13,10 +13,12 @@ from __future__ import annotations
 import math
 
 from .compiled import Array, compiled
-from .particles import MASS, M_PI0
+from .particles import (
+    K_LONG, K_SHORT, M_PI0, MASS, NEUTRON, PI_MINUS, PI_PLUS, PI_ZERO, PROTON,
+)  # fmt: skip
 from .random import exponential, isotropic, normals, uniform
 from .store import push
-from .vectors import deflect, polar, rotate, split
+from .vectors import Vector, deflect, polar, rotate, split
 
 BINDING = 8.0  # MeV to free a nucleon
 LOW = 600.0  # below: absorption, charge exchange, quasi-elastic; above: the chain
@@ -29,44 +31,29 @@ QUENCHED = 0.35  # light of slow nuclear fragments per MeV
 
 @compiled
 def neutral_pion(
-    stack: Array,
-    count: Array,
-    state: Array,
-    x: float,
-    y: float,
-    z: float,
-    ux: float,
-    uy: float,
-    uz: float,
-    total: float,
-    generation: float,
+    stack: Array, count: Array, state: Array, at: Vector, way: Vector, total: float, gen: float
 ) -> None:
     """Decay of a pi0 of `total` energy at once; its photons are one generation further."""
-    e1, ax, ay, az, e2, bx, by, bz = split(state, M_PI0, total, ux, uy, uz, 0.0, 0.0)
-    push(stack, count, 0, x, y, z, ax, ay, az, e1, generation + 1.0)
-    push(stack, count, 0, x, y, z, bx, by, bz, e2, generation + 1.0)
+    e1, way1, e2, way2 = split(state, M_PI0, total, way, 0.0, 0.0)
+    push(stack, count, 0, at, way1, e1, gen + 1.0)
+    push(stack, count, 0, at, way2, e2, gen + 1.0)
+
+
+@compiled
+def nucleon(state: Array, share: float) -> int:
+    """A proton with probability `share`, else a neutron."""
+    return PROTON if uniform(state) < share else NEUTRON
 
 
 @compiled
 def _nucleons(
-    stack: Array,
-    count: Array,
-    state: Array,
-    x: float,
-    y: float,
-    z: float,
-    ux: float,
-    uy: float,
-    uz: float,
-    energy: float,
-    generation: float,
+    stack: Array, count: Array, state: Array, at: Vector, way: Vector, energy: float, gen: float
 ) -> float:
     """Knock nucleons out of the nucleus, mostly forward; the energy that is left."""
     left = energy
-    mean = 1.0 + 0.12 * math.log(1.0 + energy / 300.0)
+    limit = math.exp(-1.0 - 0.12 * math.log(1.0 + energy / 300.0))
     pairs = 0
     product = uniform(state)
-    limit = math.exp(-mean)
     while product > limit and pairs < 8:
         pairs += 1
         product *= uniform(state)
@@ -78,49 +65,32 @@ def _nucleons(
         ax, ay, az = isotropic(state)
         if uniform(state) < 0.6:
             az = abs(az)
-        vx, vy, vz = rotate(ux, uy, uz, ax, ay, az)
-        kind = 9 if uniform(state) < 0.5 else 10
-        push(stack, count, kind, x, y, z, vx, vy, vz, e, generation)
+        push(stack, count, nucleon(state, 0.5), at, rotate(way, ax, ay, az), e, gen)
     return left
 
 
 @compiled
 def _slow(
-    stack: Array,
-    count: Array,
-    state: Array,
-    kind: int,
-    x: float,
-    y: float,
-    z: float,
-    ux: float,
-    uy: float,
-    uz: float,
-    left: float,
-    energy: float,
-    generation: float,
-) -> None:
+    stack: Array, count: Array, state: Array, kind: int, at: Vector, way: Vector, energy: float,
+    left: float, gen: float,
+) -> None:  # fmt: skip
     """Interaction below LOW: quasi-elastic, charge exchange, or absorption on nucleons."""
     r = uniform(state)
-    pion = kind == 5 or kind == 6
     if r < 0.45 and left > 20.0:
         share = 0.3 + 0.6 * uniform(state)
         a, b = normals(state)
-        vx, vy, vz = deflect(ux, uy, uz, 0.5 * a, 0.5 * b)
-        push(stack, count, kind, x, y, z, vx, vy, vz, share * left, generation)
+        push(stack, count, kind, at, deflect(way, 0.5 * a, 0.5 * b), share * left, gen)
         left *= 1.0 - share
-    elif r < 0.55 and pion and energy > 150.0:
+    elif r < 0.55 and (kind == PI_PLUS or kind == PI_MINUS) and energy > 150.0:
         a, b = normals(state)
-        vx, vy, vz = deflect(ux, uy, uz, 0.5 * a, 0.5 * b)
-        neutral_pion(stack, count, state, x, y, z, vx, vy, vz, 0.7 * left + M_PI0, generation)
+        turned = deflect(way, 0.5 * a, 0.5 * b)
+        neutral_pion(stack, count, state, at, turned, 0.7 * left + M_PI0, gen)
         return
     for _ in range(4):
         if left <= 25.0:
             return
         e = (0.2 + 0.6 * uniform(state)) * left
-        vx, vy, vz = isotropic(state)
-        nucleon = 9 if uniform(state) < 0.5 else 10
-        push(stack, count, nucleon, x, y, z, vx, vy, vz, e, generation)
+        push(stack, count, nucleon(state, 0.5), at, isotropic(state), e, gen)
         left -= e + BINDING
 
 
@@ -129,90 +99,80 @@ def _secondary(state: Array, left: float) -> int:
     """Species of a secondary: 36 % pi0, 50 % charged pions, kaons, nucleons; few kaons when slow."""
     u = uniform(state)
     if u < 0.36:
-        return -1
-    charged = 5 if uniform(state) < 0.5 else 6
+        return PI_ZERO
+    charged = PI_PLUS if uniform(state) < 0.5 else PI_MINUS
     if u < 0.86 or (u < 0.95 and left < 3000.0):
         return charged
     if u < 0.91:
-        return charged + 2
+        return charged + 2  # the kaon of the same charge
     if u < 0.95:
-        return 11 if u < 0.93 else 12
-    return 9 if u < 0.975 else 10
+        return K_LONG if u < 0.93 else K_SHORT
+    return PROTON if u < 0.975 else NEUTRON
 
 
 @compiled
 def _emit(
-    stack: Array,
-    count: Array,
-    state: Array,
-    kind: int,
-    x: float,
-    y: float,
-    z: float,
-    ux: float,
-    uy: float,
-    uz: float,
-    e: float,
-    generation: float,
-) -> None:
+    stack: Array, count: Array, state: Array, kind: int, at: Vector, way: Vector, e: float,
+    gen: float,
+) -> None:  # fmt: skip
     """Push a secondary of kinetic energy `e` with a transverse momentum."""
     mass = M_PI0 if kind < 0 else MASS[kind]
     p = math.sqrt(e * (e + 2.0 * mass))
     pt = MEAN_PT * (exponential(state) + exponential(state))
     if pt > 0.95 * p:
         pt = 0.95 * p * uniform(state)
-    vx, vy, vz = polar(ux, uy, uz, math.asin(pt / p), 2.0 * math.pi * uniform(state))
+    turned = polar(way, math.asin(pt / p), 2.0 * math.pi * uniform(state))
     if kind < 0:
-        neutral_pion(stack, count, state, x, y, z, vx, vy, vz, e + mass, generation)
+        neutral_pion(stack, count, state, at, turned, e + mass, gen)
     else:
-        push(stack, count, kind, x, y, z, vx, vy, vz, e, generation)
+        push(stack, count, kind, at, turned, e, gen)
 
 
 @compiled
-def interact(
-    stack: Array,
-    count: Array,
-    state: Array,
-    kind: int,
-    x: float,
-    y: float,
-    z: float,
-    ux: float,
-    uy: float,
-    uz: float,
-    energy: float,
-    generation: float,
-) -> float:
-    """Inelastic collision of a hadron; pushes its secondaries as `generation`.
-
-    Returns the energy that slow fragments leave on the spot, of which QUENCHED is seen.
-    """
-    left = _nucleons(stack, count, state, x, y, z, ux, uy, uz, energy, generation)
-    spot = min(0.1 * left, 12.0 * exponential(state))
-    left -= spot
-    if energy < LOW:
-        _slow(stack, count, state, kind, x, y, z, ux, uy, uz, left, energy, generation)
-        return spot
-    leading = kind
-    if (kind == 5 or kind == 6) and uniform(state) < 0.12:
-        leading = -1
-    e = max(LEADING * uniform(state) * left, min(left, 80.0))
-    left -= e
-    _emit(stack, count, state, leading, x, y, z, ux, uy, uz, e, generation)
+def _chain(
+    stack: Array, count: Array, state: Array, at: Vector, way: Vector, left: float, gen: float
+) -> None:
+    """Secondaries of a fast collision, one after another, until little energy is left."""
     for _ in range(60):
         if left <= STOP:
             break
-        new = _secondary(state, left)
-        rest = 0.0 if new >= 9 and new <= 10 else (M_PI0 if new < 0 else MASS[new])
+        kind = _secondary(state, left)
+        rest = M_PI0 if kind < 0 else MASS[kind]
+        if kind == PROTON or kind == NEUTRON:
+            rest = 0.0  # they were there before
         share = 1.0 - (1.0 - uniform(state)) ** (1.0 / SOFTNESS)
         e = max(share * left - rest, 30.0 + 150.0 * uniform(state))
         e = min(e, left - rest)
         if e <= 5.0:
             break
         left -= e + rest
-        _emit(stack, count, state, new, x, y, z, ux, uy, uz, e, generation)
+        _emit(stack, count, state, kind, at, way, e, gen)
     if left > 200.0:
-        vx, vy, vz = isotropic(state)
-        new = (5 if uniform(state) < 0.5 else 6) if uniform(state) < 0.7 else 10
-        push(stack, count, new, x, y, z, vx, vy, vz, 0.7 * (left - 140.0), generation)
-    return spot  # fmt: skip
+        kind = PI_PLUS if uniform(state) < 0.5 else PI_MINUS
+        if uniform(state) < 0.3:
+            kind = NEUTRON
+        push(stack, count, kind, at, isotropic(state), 0.7 * (left - 140.0), gen)
+
+
+@compiled
+def interact(
+    stack: Array, count: Array, state: Array, kind: int, at: Vector, way: Vector, energy: float,
+    gen: float,
+) -> float:  # fmt: skip
+    """Inelastic collision of a hadron; pushes its secondaries as generation `gen`.
+
+    Returns the energy that slow fragments leave on the spot, of which QUENCHED is seen.
+    """
+    left = _nucleons(stack, count, state, at, way, energy, gen)
+    spot = min(0.1 * left, 12.0 * exponential(state))
+    left -= spot
+    if energy < LOW:
+        _slow(stack, count, state, kind, at, way, energy, left, gen)
+        return spot
+    leading = kind
+    if (kind == PI_PLUS or kind == PI_MINUS) and uniform(state) < 0.12:
+        leading = PI_ZERO
+    e = max(LEADING * uniform(state) * left, min(left, 80.0))
+    _emit(stack, count, state, leading, at, way, e, gen)
+    _chain(stack, count, state, at, way, left - e, gen)
+    return spot

@@ -1,223 +1,172 @@
 """Photons, neutrons, neutral kaons and Lambdas: straight lines to where they interact or decay."""
+# mypy: disable-error-code="no-any-return"
 
 from __future__ import annotations
 
 import math
 
 from .compiled import Array, compiled
-from .electromagnetic import COMPTON_CUT, LN_LOW, LN_SIZE, LN_STEPS, scattered
+from .electromagnetic import COMPTON_CUT, ELECTRON_CUT, LN_LOW, LN_SIZE, LN_STEPS, scattered
 from .hadronic import QUENCHED, interact, neutral_pion
-from .particles import FLIGHT, M_E, M_P, M_PI, M_PI0, MASS
+from .medium import Medium
+from .particles import (
+    ELECTRON, FLIGHT, GAMMA, K_SHORT, LAMBDA, M_E, M_P, M_PI, M_PI0, MASS, NEUTRON, PI_MINUS,
+    PI_PLUS, POSITRON, PROTON,
+)  # fmt: skip
 from .random import exponential, isotropic, normals, uniform
-from .store import deposit, push
-from .vectors import deflect, polar, split
+from .store import Store, cell_of, deposit, leave, locate, push
+from .vectors import Vector, deflect, polar, split
 
 SLOW_NEUTRON = 20.0  # MeV; below, elastic scattering on protons and nuclei dominates
 ELASTIC = 0.27  # barn per electron of the material: 11 cm in plastic, a rough average
+UNQUENCHED = 0.98  # light per MeV of a slow electron
 
 
 @compiled
 def _convert(
-    stack: Array,
-    count: Array,
-    state: Array,
-    x: float,
-    y: float,
-    z: float,
-    ux: float,
-    uy: float,
-    uz: float,
-    energy: float,
-    generation: float,
+    stack: Array, count: Array, state: Array, at: Vector, way: Vector, energy: float, gen: float
 ) -> None:
     """Pair production: uniform sharing of the energy, opening angle of about m/E."""
     kinetic = energy - 2.0 * M_E
     share = uniform(state)
     a, b = normals(state)
-    theta = 0.8 / energy
-    vx, vy, vz = deflect(ux, uy, uz, theta * a, theta * b)
-    push(stack, count, 1, x, y, z, vx, vy, vz, share * kinetic, generation)
-    vx, vy, vz = deflect(ux, uy, uz, -theta * a, -theta * b)
-    push(stack, count, 2, x, y, z, vx, vy, vz, (1.0 - share) * kinetic, generation)
+    a, b = 0.8 / energy * a, 0.8 / energy * b
+    push(stack, count, ELECTRON, at, deflect(way, a, b), share * kinetic, gen)
+    push(stack, count, POSITRON, at, deflect(way, -a, -b), (1.0 - share) * kinetic, gen)
 
 
 @compiled
 def _compton(
-    stack: Array,
-    count: Array,
-    state: Array,
-    x: float,
-    y: float,
-    z: float,
-    ux: float,
-    uy: float,
-    uz: float,
-    energy: float,
-    own: float,
+    s: Store, state: Array, at: Vector, way: Vector, e: float, own: float, cell: int
 ) -> None:
-    """Compton scattering: the same photon goes on, its electron is a daughter."""
-    after, c = scattered(state, energy)
-    s = math.sqrt(max(0.0, 1.0 - c * c))
+    """Compton scattering: the same photon goes on; slow electrons stay in `cell`, if it is >= 0."""
+    after, c = scattered(state, e)
+    sine = math.sqrt(max(0.0, 1.0 - c * c))
     phi = 2.0 * math.pi * uniform(state)
     if after > COMPTON_CUT:
-        vx, vy, vz = polar(ux, uy, uz, math.acos(max(-1.0, min(1.0, c))), phi)
-        push(stack, count, 0, x, y, z, vx, vy, vz, after, own)
-    vx, vy, vz = polar(ux, uy, uz, math.atan2(after * s, energy - after * c), phi + math.pi)
-    push(stack, count, 1, x, y, z, vx, vy, vz, energy - after, own + 1.0)
+        turned = polar(way, math.acos(max(-1.0, min(1.0, c))), phi)
+        push(s.stack, s.count, GAMMA, at, turned, after, own)
+    gen = min(own + 1.0, 2.0)
+    if e - after <= ELECTRON_CUT:
+        if cell >= 0:
+            deposit(s, cell, 0, int(gen), e - after, UNQUENCHED * (e - after))
+        return
+    turned = polar(way, math.atan2(after * sine, e - after * c), phi + math.pi)
+    push(s.stack, s.count, ELECTRON, at, turned, e - after, gen)
 
 
 @compiled
 def _decay(
-    stack: Array,
-    count: Array,
-    state: Array,
-    kind: int,
-    x: float,
-    y: float,
-    z: float,
-    ux: float,
-    uy: float,
-    uz: float,
-    energy: float,
-    generation: float,
-) -> None:
+    stack: Array, count: Array, state: Array, kind: int, at: Vector, way: Vector, energy: float,
+    gen: float,
+) -> None:  # fmt: skip
     """Decay of K_S (PDG: 30.7 % to two pi0) or Lambda (as p pi-, 64 %, or n pi0)."""
     mass = MASS[kind]
-    neutral = uniform(state) < (0.307 if kind == 12 else 0.359)
-    if kind == 12:
-        m1 = m2 = M_PI0 if neutral else M_PI
+    neutral = uniform(state) < (0.307 if kind == K_SHORT else 0.359)
+    m1 = m2 = M_PI0 if neutral else M_PI
+    if kind == LAMBDA:
+        m1 = M_P
+    e1, way1, e2, way2 = split(state, mass, energy + mass, way, m1, m2)
+    if kind == K_SHORT and neutral:
+        neutral_pion(stack, count, state, at, way1, e1, gen)
+    elif kind == K_SHORT:
+        push(stack, count, PI_PLUS, at, way1, e1 - m1, gen)
     else:
-        m1, m2 = M_P, M_PI0 if neutral else M_PI
-    e1, ax, ay, az, e2, bx, by, bz = split(state, mass, energy + mass, ux, uy, uz, m1, m2)
-    if kind == 12 and neutral:
-        neutral_pion(stack, count, state, x, y, z, ax, ay, az, e1, generation)
-    else:
-        first = 5 if kind == 12 else (10 if neutral else 9)
-        push(stack, count, first, x, y, z, ax, ay, az, e1 - m1, generation)
+        push(stack, count, NEUTRON if neutral else PROTON, at, way1, e1 - m1, gen)
     if neutral:
-        neutral_pion(stack, count, state, x, y, z, bx, by, bz, e2, generation)
+        neutral_pion(stack, count, state, at, way2, e2, gen)
     else:
-        push(stack, count, 6, x, y, z, bx, by, bz, e2 - m2, generation)
+        push(stack, count, PI_MINUS, at, way2, e2 - m2, gen)
 
 
 @compiled
-def follow_neutral(
-    stack: Array,
-    left: Array,
-    slot: Array,
-    cell: Array,
-    dep: Array,
-    count: Array,
-    layers: Array,
-    grid: Array,
-    matter: Array,
-    photons: Array,
-    state: Array,
-    row: Array,
-) -> None:
-    """Follow one neutral particle until it interacts, decays or leaves; arguments as `transport`.
+def _per_mm(medium: Medium, kind: int, energy: float, m: int, j: int) -> float:
+    """Interactions per mm in material `m`; `j` is the photon's place in the tables."""
+    if kind == GAMMA:
+        return medium.photons[2, m, j]
+    if kind == NEUTRON and energy < SLOW_NEUTRON:
+        return ELASTIC * medium.matter[m, 3]
+    return medium.matter[m, 1 if kind == NEUTRON or kind == LAMBDA else 2]
 
-    Longer than other functions: one loop over layers with everything in registers.
-    """
-    kind = int(row[0])
-    x, y, z, ux, uy, uz, energy = row[1], row[2], row[3], row[4], row[5], row[6], row[7]
-    own = row[8]
-    if kind == 0 and energy < COMPTON_CUT:
+
+@compiled
+def _to_side(low: float, high: float, x: float, u: float) -> float:
+    """Path to the side of the detector at `low` or `high`."""
+    if u > 1e-12:
+        return (high - x) / u
+    return (low - x) / u if u < -1e-12 else 1e30
+
+
+@compiled
+def _collide(
+    s: Store, medium: Medium, state: Array, kind: int, at: Vector, way: Vector, energy: float,
+    own: float, layer: int, j: int,
+) -> None:  # fmt: skip
+    """What happens where a neutral particle interacts."""
+    cell = cell_of(medium.layers, medium.grid, layer, at)
+    if kind == GAMMA:
+        photons, m = medium.photons, int(medium.layers[layer, 2])
+        r = uniform(state) * photons[2, m, j]
+        if r < photons[0, m, j]:
+            _convert(s.stack, s.count, state, at, way, energy, own + 1.0)
+        elif r < photons[1, m, j]:
+            _compton(s, state, at, way, energy, own, cell)
+        else:
+            push(s.stack, s.count, ELECTRON, at, way, energy, own + 1.0)
         return
-    x_low, y_low, pitch, nx, ny, nz = grid[0], grid[1], grid[2], grid[3], grid[4], grid[5]
-    x_high, y_high = x_low + nx * pitch, y_low + ny * pitch
-    layer = 0
-    while layer + 1 < layers.shape[0] and z >= layers[layer, 1]:
-        layer += 1
-    depth = exponential(state)
-    life = 1e30
-    if kind >= 12:
+    spot = 0.0
+    if kind == NEUTRON and energy < SLOW_NEUTRON:
+        spot = uniform(state) * energy
+        if energy - spot > 0.5:
+            push(s.stack, s.count, NEUTRON, at, isotropic(state), energy - spot, own)
+    elif energy > 30.0:
+        hit = PROTON if kind == LAMBDA else kind
+        spot = interact(s.stack, s.count, state, hit, at, way, energy, own + 1.0)
+    if spot > 0.3 and cell >= 0:
+        deposit(s, cell, 2, int(min(own + 1.0, 2.0)), spot, QUENCHED * spot)
+
+
+@compiled
+def follow_neutral(s: Store, medium: Medium, state: Array, row: Array) -> None:
+    """Follow the neutral particle of `row` until it interacts, decays or leaves."""
+    kind, energy, own = int(row[0]), row[7], row[8]
+    if kind == GAMMA and energy < COMPTON_CUT:
+        return
+    x, y, z, way = row[1], row[2], row[3], (row[4], row[5], row[6])
+    ux, uy, uz = way
+    layers, grid = medium.layers, medium.grid
+    layer = locate(layers, z, s.count[4])
+    s.count[4] = layer
+    depth, life, j = exponential(state), 1e30, 0
+    if kind == GAMMA:
+        j = max(0, min(int((math.log(energy) - LN_LOW) * LN_STEPS), LN_SIZE - 1))
+    elif kind >= K_SHORT:
         momentum = math.sqrt(energy * (energy + 2.0 * MASS[kind]))
         life = exponential(state) * FLIGHT[kind] * momentum / MASS[kind]
-    j = 0
-    if kind == 0:
-        j = int((math.log(energy) - LN_LOW) * LN_STEPS)
-        j = max(0, min(j, LN_SIZE - 1))
-    to_x = (x_high - x) / ux if ux > 1e-12 else ((x_low - x) / ux if ux < -1e-12 else 1e30)
-    to_y = (y_high - y) / uy if uy > 1e-12 else ((y_low - y) / uy if uy < -1e-12 else 1e30)
-    side = min(to_x, to_y)  # path that is left before the sides of the detector
+    to_x = _to_side(grid[0], grid[0] + grid[3] * grid[2], x, ux)
+    to_y = _to_side(grid[1], grid[1] + grid[4] * grid[2], y, uy)
+    side = min(to_x, to_y)
     while True:
-        m = int(layers[layer, 2])
-        if kind == 0:
-            mu = photons[2, m, j]
-        elif kind == 10 and energy < SLOW_NEUTRON:
-            mu = ELASTIC * matter[m, 3]
-        else:
-            mu = matter[m, 1] if kind == 10 or kind == 13 else matter[m, 2]
-        if uz > 1e-12:
-            d = (layers[layer, 1] - z) / uz
-        elif uz < -1e-12:
-            d = (layers[layer, 0] - z) / uz
-        else:
-            d = 1e30
-        d = max(min(d, side), 0.0)
-        s = depth / mu
-        if s < d and s < life:
-            break
-        if life < d:
-            _decay(
-                stack,
-                count,
-                state,
-                kind,
-                x + ux * life,
-                y + uy * life,
-                z + uz * life,
-                ux,
-                uy,
-                uz,
-                energy,
-                own + 1.0,
-            )
+        mu = _per_mm(medium, kind, energy, int(layers[layer, 2]), j)
+        d = max(_to_side(layers[layer, 0], layers[layer, 1], z, uz), 0.0)
+        step = min(min(d, side), min(life, depth / mu))
+        x, y, z = x + step * ux, y + step * uy, z + step * uz
+        if step == side:
             return
-        if d >= side:
+        if step == life:
+            at = (x, y, z)
+            _decay(s.stack, s.count, state, kind, at, way, energy, own + 1.0)
             return
-        depth -= d * mu
-        life -= d
-        side -= d
-        x += ux * d
-        y += uy * d
+        if step < d:
+            _collide(s, medium, state, kind, (x, y, z), way, energy, own, layer, j)
+            return
+        depth -= step * mu
+        life -= step
+        side -= step
         layer += 1 if uz > 0.0 else -1
         if layer < 0:
             return
         if layer >= layers.shape[0]:
-            if count[2] < left.shape[0]:
-                out = left[count[2]]
-                out[0], out[1], out[2], out[3] = kind, x, y, layers[layer - 1, 1]
-                out[4], out[5], out[6], out[7], out[8] = ux, uy, uz, energy, own
-                count[2] += 1
+            leave(s.left, s.count, row, (x, y, layers[layer - 1, 1]), way, energy)
             return
         z = layers[layer, 0] if uz > 0.0 else layers[layer, 1]
-    x += ux * s
-    y += uy * s
-    z += uz * s
-    if kind == 0:
-        r = uniform(state) * mu
-        if r < photons[0, m, j]:
-            _convert(stack, count, state, x, y, z, ux, uy, uz, energy, own + 1.0)
-        elif r < photons[1, m, j]:
-            _compton(stack, count, state, x, y, z, ux, uy, uz, energy, own)
-        else:
-            push(stack, count, 1, x, y, z, ux, uy, uz, energy, own + 1.0)
-        return
-    spot = 0.0
-    if kind == 10 and energy < SLOW_NEUTRON:
-        spot = uniform(state) * energy
-        if energy - spot > 0.5:
-            vx, vy, vz = isotropic(state)
-            push(stack, count, 10, x, y, z, vx, vy, vz, energy - spot, own)
-    elif energy > 30.0:
-        hit = 9 if kind == 13 else kind
-        spot = interact(stack, count, state, hit, x, y, z, ux, uy, uz, energy, own + 1.0)
-    if spot > 0.3 and layers[layer, 3] > 0.5:
-        ix, iy = int((x - x_low) / pitch), int((y - y_low) / pitch)
-        iz = int(layers[layer, 4]) + int((z - layers[layer, 0]) / pitch)
-        if ix >= 0 and ix < nx and iy >= 0 and iy < ny and iz >= 0 and iz < nz:
-            index = int((ix * ny + iy) * nz) + iz
-            generation = int(min(own + 1.0, 2.0))
-            deposit(slot, cell, dep, count, index, 2, generation, spot, QUENCHED * spot)  # fmt: skip

@@ -7,16 +7,18 @@ and empties it after each event.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
 from .compiled import Array, compiled
+from .vectors import Vector
 
 # Columns of the stack and of what left: kind, position mm, direction, kinetic energy MeV, generation
 KIND, X, Y, Z, UX, UY, UZ, ENERGY, GENERATION = range(9)
 # Entries of `count`
-WAITING, CELLS, LEFT, LOST = range(4)
+WAITING, CELLS, LEFT, LOST, HINT = range(5)
 # Columns of `deposit`: true MeV by category, by generation (0, 1, 2 and more), then quenched light
 LIGHT = 6
 COLUMNS = 7
@@ -27,7 +29,8 @@ class Store(NamedTuple):
 
     stack: (S, 9) particles to follow. left: (E, 9) particles that left through the back.
     slot: (cells,) int32, row of a cell in `cell` and `deposit`, or -1. cell: (V,) int64.
-    deposit: (V, 7) float32. count: (4,) int64, rows in use and particles lost for want of room.
+    deposit: (V, 7) float32. count: (5,) int64, rows in use, particles lost for want of room, the layer
+    of the last particle.
     """
 
     stack: Array
@@ -46,7 +49,7 @@ def store(cells: int, particles: int = 60_000, rows: int = 200_000) -> Store:
         np.full(cells, -1, np.int32),
         np.zeros(rows, np.int64),
         np.zeros((rows, COLUMNS), np.float32),
-        np.zeros(4, np.int64),
+        np.zeros(5, np.int64),
     )
 
 
@@ -58,17 +61,7 @@ def clear(s: Store) -> None:
 
 @compiled
 def push(
-    stack: Array,
-    count: Array,
-    kind: int,
-    x: float,
-    y: float,
-    z: float,
-    ux: float,
-    uy: float,
-    uz: float,
-    energy: float,
-    generation: float,
+    stack: Array, count: Array, kind: int, at: Vector, way: Vector, energy: float, generation: float
 ) -> None:
     """Put a particle on the stack; generations above two count as two."""
     n = count[0]
@@ -76,36 +69,66 @@ def push(
         count[3] += 1
         return
     row = stack[n]
-    row[0], row[1], row[2], row[3] = kind, x, y, z
-    row[4], row[5], row[6] = ux, uy, uz
-    row[7], row[8] = energy, min(generation, 2.0)
-    count[0] = n + 1  # fmt: skip
+    row[0], row[7], row[8] = kind, energy, min(generation, 2.0)
+    row[1], row[2], row[3] = at
+    row[4], row[5], row[6] = way
+    count[0] = n + 1
+
+
+@compiled
+def leave(left: Array, count: Array, row: Array, at: Vector, way: Vector, energy: float) -> None:
+    """Note that the particle of `row` leaves through the back, as it is now."""
+    n = count[2]
+    if n >= left.shape[0]:
+        count[3] += 1
+        return
+    out = left[n]
+    out[0], out[7], out[8] = row[0], energy, row[8]
+    out[1], out[2], out[3] = at
+    out[4], out[5], out[6] = way
+    count[2] = n + 1
 
 
 @compiled
 def deposit(
-    slot: Array,
-    cell: Array,
-    dep: Array,
-    count: Array,
-    index: int,
-    category: int,
-    generation: int,
-    energy: float,
-    light: float,
+    s: Store, index: int, category: int, generation: int, energy: float, light: float
 ) -> None:
     """Add `energy` and `light`, MeV, to cell `index`."""
-    row = slot[index]
+    row = s.slot[index]
     if row < 0:
-        row = count[1]
-        if row >= cell.shape[0]:
-            count[3] += 1
+        row = s.count[1]
+        if row >= s.cell.shape[0]:
+            s.count[3] += 1
             return
-        count[1] = row + 1
-        slot[index] = row
-        cell[row] = index
+        s.count[1] = row + 1
+        s.slot[index] = row
+        s.cell[row] = index
         for c in range(7):
-            dep[row, c] = 0.0
-    dep[row, category] += energy
-    dep[row, 3 + generation] += energy
-    dep[row, 6] += light
+            s.deposit[row, c] = 0.0
+    s.deposit[row, category] += energy
+    s.deposit[row, 3 + generation] += energy
+    s.deposit[row, 6] += light
+
+
+@compiled
+def cell_of(layers: Array, grid: Array, layer: int, at: Vector) -> int:
+    """Index of the cell at `at`, mm, in layer `layer`; -1 if nothing is read out there."""
+    if layers[layer, 3] < 0.5:
+        return -1
+    pitch, nx, ny, nz = grid[2], grid[3], grid[4], grid[5]
+    ix, iy = math.floor((at[0] - grid[0]) / pitch), math.floor((at[1] - grid[1]) / pitch)
+    iz = layers[layer, 4] + math.floor((at[2] - layers[layer, 0]) / pitch)
+    if ix < 0 or iy < 0 or iz < 0 or ix >= nx or iy >= ny or iz >= nz:
+        return -1
+    return int((ix * ny + iy) * nz + iz)
+
+
+@compiled
+def locate(layers: Array, z: float, hint: int) -> int:
+    """Layer that holds `z` mm, looking from layer `hint` on: relatives start close together."""
+    layer = hint
+    while layer + 1 < layers.shape[0] and z >= layers[layer, 1]:
+        layer += 1
+    while layer > 0 and z < layers[layer, 0]:
+        layer -= 1
+    return layer

@@ -123,6 +123,16 @@ def _measure(v: Array, c: Array, value: float, variance: float) -> float:
 
 
 @compiled
+def _apply(v: Array, length: float, f02: float, f12: float, f22: float) -> None:
+    """v := F v with F = [[1, length, f02], [0, 1, f12], [0, 0, f22]], or its first two rows."""
+    v[0] += length * v[1]
+    if v.shape[0] == 3:
+        v[0] += f02 * v[2]
+        v[1] += f12 * v[2]
+        v[2] *= f22
+
+
+@compiled
 def _back(slabs: Slabs, p: float, v: Array, c: Array, slope: float) -> None:
     """Take a state from a station to the one before, through one slab at momentum `p`.
 
@@ -134,13 +144,12 @@ def _back(slabs: Slabs, p: float, v: Array, c: Array, slope: float) -> None:
     slant = math.sqrt(1.0 + slope)
     lost = (slabs.loss + slabs.b * p) * slabs.thickness * slant
     bend = KICK * _field(slabs, v[0] - v[1] * far) * slabs.thickness * slant if n == 3 else 0.0
-    f = np.eye(n)
-    f[0, 1] = -slabs.pitch
-    if n == 3:
-        f[0, 2], f[1, 2] = bend * near, -bend
-        f[2, 2] = (p - 0.5 * lost) / (p + 0.5 * lost)  # q/p shrinks where the muon is faster
-    v[:] = f @ v
-    c[:, :] = f @ c @ f.T
+    faster = (p - 0.5 * lost) / (p + 0.5 * lost)  # q/p shrinks where the muon is faster
+    _apply(v, -slabs.pitch, bend * near, -bend, faster)
+    for i in range(n):
+        _apply(c[i], -slabs.pitch, bend * near, -bend, faster)
+    for i in range(n):
+        _apply(c[:, i], -slabs.pitch, bend * near, -bend, faster)
     theta2 = scattering(p, slabs.thickness / slabs.x0 * slant) ** 2
     c[0, 0] += theta2 * (near * near + slabs.thickness**2 / 12.0)
     c[0, 1] -= theta2 * near

@@ -12,10 +12,14 @@ import numpy as np
 
 from intarsia.core.simulation import charm, decays, dis
 from intarsia.core.simulation.compiled import Array, compiled
-from intarsia.core.simulation.hadronic import neutral_pion
-from intarsia.core.simulation.particles import MASS, kind_of
+from intarsia.core.simulation.hadronic import neutral_pion, nucleon
+from intarsia.core.simulation.medium import Medium
+from intarsia.core.simulation.particles import (
+    ELECTROMAGNETIC, HADRONIC, MASS, MUONIC, NOT_FOLLOWED, PI_ZERO, kind_of,
+)  # fmt: skip
 from intarsia.core.simulation.random import exponential, isotropic, normals, uniform
-from intarsia.core.simulation.store import deposit, push
+from intarsia.core.simulation.store import Store, cell_of, deposit, locate, push
+from intarsia.core.simulation.vectors import Vector
 
 from .beam import HIGHEST, LOWEST
 
@@ -59,80 +63,53 @@ def place(state: Array, layers: Array, share: Array, grid: Array, truth: Array) 
 
 
 @compiled
-def _to_stack(
-    stack: Array,
-    count: Array,
-    state: Array,
-    row: Array,
-    at: Array,
-    c: float,
-    s: float,
-    generation: float,
-) -> None:
-    """Put one row of a generator on the stack, in the detector frame; neutrinos are dropped.
-
-    at: (3,) where it starts; c, s: cosine and sine of the tilt.
-    """
-    pdg = int(row[4])
-    kind = kind_of(pdg)
+def _way(row: Array, c: float, s: float) -> Vector:
+    """Direction of a generator's row in the detector frame; c, s: cosine and sine of the tilt."""
     p = math.sqrt(row[0] * row[0] + row[1] * row[1] + row[2] * row[2])
-    if kind == -2 or p <= 0.0:
+    return (c * row[0] - s * row[2]) / p, row[1] / p, (s * row[0] + c * row[2]) / p
+
+
+@compiled
+def _to_stack(
+    stack: Array, count: Array, state: Array, row: Array, at: Vector, c: float, s: float, gen: float
+) -> None:
+    """Put one row of a generator on the stack, at `at`; neutrinos are dropped."""
+    kind = kind_of(int(row[4]))
+    if kind == NOT_FOLLOWED or row[3] <= row[5]:
         return
-    ux, uy, uz = (c * row[0] - s * row[2]) / p, row[1] / p, (s * row[0] + c * row[2]) / p
-    if kind == -1:
-        neutral_pion(stack, count, state, at[0], at[1], at[2], ux, uy, uz, 1e3 * row[3], generation)
+    if kind == PI_ZERO:
+        neutral_pion(stack, count, state, at, _way(row, c, s), 1e3 * row[3], gen)
         return
     energy = max(1e3 * row[3] - MASS[kind], 0.01)
-    push(stack, count, kind, at[0], at[1], at[2], ux, uy, uz, energy, generation)  # fmt: skip
+    push(stack, count, kind, at, _way(row, c, s), energy, gen)
 
 
 @compiled
 def _fly(
-    slot: Array,
-    cell: Array,
-    dep: Array,
-    count: Array,
-    layers: Array,
-    grid: Array,
-    at: Array,
-    row: Array,
-    flight: float,
-    mass: float,
-    c: float,
-    s: float,
-    category: int,
-) -> None:
-    """Move `at` to where a tau or charmed hadron decays, leaving a track if category >= 0."""
-    p = math.sqrt(row[0] * row[0] + row[1] * row[1] + row[2] * row[2])
-    ux, uy, uz = (c * row[0] - s * row[2]) / p, row[1] / p, (s * row[0] + c * row[2]) / p
-    left = flight * p / mass
-    while left > 0.0:
-        step = min(left, STRIDE)
-        left -= step
-        x, y, z = at[0] + 0.5 * step * ux, at[1] + 0.5 * step * uy, at[2] + 0.5 * step * uz
-        at[0] += step * ux
-        at[1] += step * uy
-        at[2] += step * uz
-        ix, iy = int(math.floor((x - grid[0]) / grid[2])), int(math.floor((y - grid[1]) / grid[2]))
-        if category < 0 or ix < 0 or iy < 0 or ix >= grid[3] or iy >= grid[4]:
-            continue
-        for i in range(layers.shape[0]):
-            if layers[i, 3] > 0.5 and layers[i, 0] <= z < layers[i, 1]:
-                iz = int(layers[i, 4]) + int((z - layers[i, 0]) / grid[2])
-                index = int((ix * grid[4] + iy) * grid[5]) + iz
-                e = MIP * step
-                deposit(slot, cell, dep, count, index, category, 0, e, e)
+    bank: Store, medium: Medium, at: Vector, way: Vector, length: float, category: int
+) -> Vector:
+    """Where a tau or charmed hadron decays after `length` mm; a track of `category` if >= 0."""
+    x, y, z = at
+    while length > 0.0:
+        step = min(length, STRIDE)
+        length -= step
+        middle = (x + 0.5 * step * way[0], y + 0.5 * step * way[1], z + 0.5 * step * way[2])
+        x, y, z = x + step * way[0], y + step * way[1], z + step * way[2]
+        layer = locate(medium.layers, middle[2], bank.count[4])
+        bank.count[4] = layer
+        cell = cell_of(medium.layers, medium.grid, layer, middle)
+        if category >= 0 and cell >= 0 and middle[2] < medium.layers[layer, 1]:
+            deposit(bank, cell, category, 0, MIP * step, MIP * step)
+    return x, y, z
 
 
 @compiled
-def _nucleus(stack: Array, count: Array, state: Array, at: Array) -> None:
+def _nucleus(stack: Array, count: Array, state: Array, at: Vector) -> None:
     """Up to three slow nucleons from the struck nucleus; no energy is taken from the neutrino."""
     for _ in range(3):
         if uniform(state) < 0.5:
-            ux, uy, uz = isotropic(state)
-            kind = 9 if uniform(state) < 0.5 else 10
             e = 3.0 + FRAGMENT * exponential(state)
-            push(stack, count, kind, at[0], at[1], at[2], ux, uy, uz, e, 0.0)
+            push(stack, count, nucleon(state, 0.5), at, isotropic(state), e, 0.0)
 
 
 @compiled
@@ -142,68 +119,67 @@ def _unseen(pdg: int) -> bool:
 
 
 @compiled
-def generate(
-    stack: Array,
-    slot: Array,
-    cell: Array,
-    dep: Array,
-    count: Array,
-    layers: Array,
-    grid: Array,
-    tilt: float,
-    state: Array,
-    truth: Array,
-) -> None:
-    """Interaction of the neutrino drawn in `truth`, whose other columns it fills; fills the stack.
+def _charmed(
+    bank: Store, medium: Medium, state: Array, row: Array, at: Vector, c: float, s: float,
+    which: int,
+) -> int:  # fmt: skip
+    """Fly and decay a charmed hadron; class of the decay: 1 e, 2 mu, 3 hadrons."""
+    rows = np.zeros((40, 6))
+    rows[0] = row
+    gamma_beta = math.sqrt(row[3] * row[3] - row[5] * row[5]) / row[5]
+    length = exponential(state) * charm.FLIGHT[which] * gamma_beta
+    end = _fly(bank, medium, at, _way(row, c, s), length, -1 if which == 0 else HADRONIC)
+    n, decay = charm.decay_charm(state, rows, 0, 1)
+    n = decays.decay_resonances(state, rows, n)
+    for j in range(n):
+        _to_stack(bank.stack, bank.count, state, rows[j], end, c, s, 1.0)
+    return decay
 
-    One long function, as the tau, the charmed hadron and the rest each need all of its arrays.
-    """
+
+@compiled
+def _tau(
+    bank: Store, medium: Medium, state: Array, row: Array, at: Vector, c: float, s: float,
+    truth: Array,
+) -> None:  # fmt: skip
+    """Fly and decay a tau; fills its mode and adds what is visible of it to `truth`."""
+    rows = np.zeros((40, 6))
+    rows[0] = row
+    sign = 1 if row[4] > 0 else -1
+    n, mode = decays.decay_tau(state, rows, 0, 1, sign)
+    truth[8] = mode
+    length = exponential(state) * TAU_FLIGHT * math.sqrt(row[3] ** 2 - row[5] ** 2) / row[5]
+    category = ELECTROMAGNETIC if mode == 1 else (MUONIC if mode == 2 else HADRONIC)
+    end = _fly(bank, medium, at, _way(row, c, s), length, category)
+    for j in range(n):
+        _to_stack(bank.stack, bank.count, state, rows[j], end, c, s, 1.0)
+        if not _unseen(int(rows[j, 4])):
+            for k in range(3):
+                truth[9 + k] += rows[j, k]
+
+
+@compiled
+def generate(bank: Store, medium: Medium, tilt: float, state: Array, truth: Array) -> None:
+    """Interaction of the neutrino drawn in `truth`, whose other columns it fills; fills the stack."""
     c, s = math.cos(tilt), math.sin(tilt)
-    rows, more = np.zeros((400, 6)), np.zeros((40, 6))
-    vertex, at = truth[4:7].copy(), np.zeros(3)
+    rows = np.zeros((400, 6))
+    vertex = (truth[4], truth[5], truth[6])
     neutrino, charged = int(truth[0]), truth[1] > 0.5
-    sign = 1 if neutrino > 0 else -1
-    n, heavy, truth[15], truth[16], truth[17] = dis.interact(
-        state, truth[2], neutrino, charged, rows
-    )
-    for k in range(3):
-        truth[9 + k] = truth[12 + k] = 0.0
-    truth[7] = truth[8] = 0.0
+    n, _, truth[15], truth[16], truth[17] = dis.interact(state, truth[2], neutrino, charged, rows)
+    truth[7:15] = 0.0
     for i in range(1, n):
         for k in range(3):
             truth[12 + k] += rows[i, k]
         which = charm.species(int(rows[i, 4]))
         if which < 0:
-            _to_stack(stack, count, state, rows[i], vertex, c, s, 0.0)
-            continue
-        at[:] = vertex
-        more[0] = rows[i]
-        flight = exponential(state) * charm.FLIGHT[which]
-        track = -1 if which == 0 else 2
-        mass = rows[i, 5]
-        _fly(slot, cell, dep, count, layers, grid, at, rows[i], flight, mass, c, s, track)
-        m, decay = charm.decay_charm(state, more, 0, 1)
-        m = decays.decay_resonances(state, more, m)
-        truth[7] = decay
-        for j in range(m):
-            _to_stack(stack, count, state, more[j], at, c, s, 1.0)
+            _to_stack(bank.stack, bank.count, state, rows[i], vertex, c, s, 0.0)
+        else:
+            truth[7] = _charmed(bank, medium, state, rows[i], vertex, c, s, which)
     for k in range(3):
         truth[9 + k] = truth[12 + k]
     if charged and abs(neutrino) == 16:
-        at[:] = vertex
-        more[0] = rows[0]
-        m, mode = decays.decay_tau(state, more, 0, 1, sign)
-        truth[8] = mode
-        flight = exponential(state) * TAU_FLIGHT
-        track = 0 if mode == 1 else (1 if mode == 2 else 2)
-        _fly(slot, cell, dep, count, layers, grid, at, rows[0], flight, rows[0, 5], c, s, track)
-        for j in range(m):
-            _to_stack(stack, count, state, more[j], at, c, s, 1.0)
-            if not _unseen(int(more[j, 4])):
-                for k in range(3):
-                    truth[9 + k] += more[j, k]
+        _tau(bank, medium, state, rows[0], vertex, c, s, truth)
     elif charged:
-        _to_stack(stack, count, state, rows[0], vertex, c, s, 0.0)
+        _to_stack(bank.stack, bank.count, state, rows[0], vertex, c, s, 0.0)
         for k in range(3):
             truth[9 + k] += rows[0, k]
-    _nucleus(stack, count, state, vertex)  # fmt: skip
+    _nucleus(bank.stack, bank.count, state, vertex)

@@ -12,10 +12,11 @@ from attrs import frozen
 from intarsia.core.errors import RunError, suggest
 from intarsia.core.events import Events, Table, cumulated
 from intarsia.core.simulation.compiled import Array
+from intarsia.core.simulation.medium import Layer, Medium, medium
 from intarsia.core.simulation.random import seeded
 from intarsia.core.simulation.store import CELLS, LEFT, Store, clear, store
 from intarsia.core.simulation.trackfit import Slabs, cross, fit
-from intarsia.core.simulation.transport import Layer, Medium, medium, transport
+from intarsia.core.simulation.transport import transport
 
 from . import FASERCAL
 from .beam import table
@@ -133,10 +134,7 @@ def _event(space: Workspace, seed: int, number: int, options: Mapping[str, Any])
     state = seeded(seed, number, GENERATION)
     draw(state, space.kinds, truth)
     place(state, m.layers, space.share, m.grid, truth)
-    generate(
-        s.stack, s.slot, s.cell, s.deposit, s.count, m.layers, m.grid, space.geometry.tilt, state,
-        truth,
-    )  # fmt: skip
+    generate(s, m, space.geometry.tilt, state, truth)
     transport(s, m, seeded(seed, number, TRANSPORT))
     voxels = _voxels(space, seeded(seed, number, READOUT), options)
     if voxels is None:
