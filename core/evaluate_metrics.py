@@ -133,10 +133,12 @@ def _pooled(each: list[dict[str, Any]]) -> dict[str, Any]:
     for name, value in first.items():
         if _is_interval(value):
             lists[name] = [e[name][0] for e in each]
-            pooled[name] = _moved(value, lists[name])
+            pooled[name] = _moved(
+                value, lists[name], 1.0 if "auc" in name or "auroc" in name else math.inf
+            )
         elif isinstance(value, Mapping) and all(_is_interval(v) for v in value.values()):
             lists[name] = {k: [e[name][k][0] for e in each] for k in value}
-            pooled[name] = {k: _moved(v, lists[name][k]) for k, v in value.items()}
+            pooled[name] = {k: _moved(v, lists[name][k], 1.0) for k, v in value.items()}
         elif isinstance(value, float):
             lists[name] = [e[name] for e in each]
             pooled[name] = float(np.mean(lists[name]))
@@ -149,9 +151,10 @@ def _is_interval(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 3 and all(isinstance(v, float) for v in value)
 
 
-def _moved(first: Interval, values: list[float]) -> Interval:
+def _moved(first: Interval, values: list[float], most: float) -> Interval:
+    """The interval `first`, moved to the mean of `values`, not beyond `most`."""
     mean = float(np.mean(values))
-    return [mean, *(bound - first[0] + mean for bound in first[1:])]
+    return [mean, *(min(bound - first[0] + mean, most) for bound in first[1:])]
 
 
 def _probe(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def auroc(score: Array, positive: Array, weights: Array) -> Array:
     below = np.add.reduceat(np.where(positive[order], 0.0, ordered), starts, axis=1)
     pairs = (above * (np.cumsum(below, axis=1) - 0.5 * below)).sum(1)
     total = above.sum(1) * below.sum(1)
-    return _ratio(pairs, total)
+    return np.clip(_ratio(pairs, total), 0.0, 1.0)  # rounding may lead just beyond
 
 
 def one_vs_rest(scores: Array, truth: Array, weights: Array) -> Array:

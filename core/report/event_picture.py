@@ -125,7 +125,8 @@ def _heading(drawn: _Drawn) -> str:
     for truth in drawn.detector.truth:
         if truth.classes and truth.name in event.truth and not truth.soft:
             number = int(event.truth[truth.name][0])
-            words.append(f"{truth.name} {truth.classes[number] if number >= 0 else 'unknown'}")
+            known = truth.classes[number] if number >= 0 else "unknown"
+            words.append(f"{truth.name} {known}".replace("_", " "))
     hits = ", ".join(f"{int(event.streams[g.name].offsets[-1])} in {g.name}" for g in drawn.grids)
     told = f"   true {', '.join(words)}" if words else ""
     return f"{drawn.detector.name}, event {event.keys[0]}{told}" + (

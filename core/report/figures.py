@@ -14,6 +14,7 @@ from intarsia.core.events import Array
 from intarsia.core.metrics import distance
 from intarsia.core.store_predictions import Predictions
 
+from . import words
 from .run_data import Rows
 from .style import GREY, INK, LIGHT, bare, colour, label, title
 
@@ -69,7 +70,7 @@ def confusions(starts: Mapping[str, Mapping[str, Any]], task: str) -> Figure | N
     names = [c.replace("_", " ") for c in next(iter(tables.values()))["classes"]]
     n = len(names)
     side = max(0.55 * n, 1.6)
-    figure = Figure(figsize=(len(tables) * (side + 0.5) + 1.4, side + 2.2), layout="constrained")
+    figure = Figure(figsize=(len(tables) * (side + 0.75) + 1.2, side + 1.75), layout="constrained")
     every = figure.subplots(1, len(tables), squeeze=False, sharey=True)[0]
     for axes, (start, table) in zip(every, tables.items(), strict=True):
         whole = np.column_stack([table["matrix"], table["unselected"]])
@@ -216,5 +217,5 @@ def _dot(axes: Axes, y: float, interval: Sequence[float | None], seeds: Any, ink
         finite = [s for s in seeds if s is not None]
         axes.plot(finite, [y + 0.28] * len(finite), "|", color=GREY, ms=6, mew=1.2)
     axes.annotate(
-        f"{value:.3g}", (value, y), (0, 7), textcoords="offset points", ha="center", fontsize=9
+        words.number(value), (value, y), (0, 7), textcoords="offset points", ha="center", fontsize=9
     )

@@ -111,7 +111,7 @@ def _parts(run: RunData, found: Mapping[str, Any]) -> Iterator[Part]:
                 "Distance from prediction to truth on the test split, first seed; dots: medians."
             )
             yield Part(
-                title=f"{task.capitalize()}: where the event happened",
+                title=f"{_heading(task)}: where the event happened",
                 table=tables.position(found, f"{task}_{label.unit}"),
                 note="Distances in mm with 95 % bootstrap intervals.",
                 figures=_some(_picture(run.path, drawn, f"{task}-distance", caption)),
@@ -127,6 +127,10 @@ def _parts(run: RunData, found: Mapping[str, Any]) -> Iterator[Part]:
     yield Part(title="Training", figures=_some(_picture(run.path, drawn, "losses", caption)))
 
 
+def _heading(task: str) -> str:
+    return task.replace("_", " ").capitalize()
+
+
 def _class_part(run: RunData, found: Mapping[str, Any], task: str) -> Part:
     label = run.labels[task]
     starts = {s: p for s, p in run.starts.items() if f"{task}/scores" in p.columns}
@@ -138,7 +142,7 @@ def _class_part(run: RunData, found: Mapping[str, Any], task: str) -> Part:
     drawn = figures.roc(starts, task, label.classes)
     crossed = figures.confusions(found["starts"], task)
     return Part(
-        title=f"{task.capitalize()}: which class of event",
+        title=f"{_heading(task)}: which class of event",
         table=tables.classification(found, task),
         note=tables.absent(found, task),
         figures=[

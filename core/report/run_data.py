@@ -77,11 +77,18 @@ def read(out: Path) -> RunData:
         facts=facts,
         recipe=recipe,
         logs={str(p.parent.relative_to(out)): _rows(p) for p in sorted(out.rglob("log.csv"))},
-        predictions=read_folder(out / "predictions"),
+        predictions=_in_order(read_folder(out / "predictions"), recipe),
         events=events,
         detector=_detector(events),
         pictures={p.stem: _arrays(p) for p in sorted((out / "pictures").glob("*.npz"))},
     )
+
+
+def _in_order(found: Mapping[str, Seeds], recipe: Mapping[str, Any]) -> dict[str, Seeds]:
+    """Starts in the order of the recipe, probes and the like after them."""
+    named = [stage.partition("/")[2] for stage in recipe.get("stages", {})]
+    order = {start: i for i, start in enumerate(named)}
+    return dict(sorted(found.items(), key=lambda item: order.get(item[0], len(order))))
 
 
 def _linear(start: str) -> bool:

@@ -68,7 +68,10 @@ class MaskedEvent:
             if f"{stream}/{what}_index" not in arrays:
                 return None
             values = arrays[f"{stream}/{what}_values"]
-            found += [arrays[f"{stream}/{what}_index"], values.reshape(len(values), -1)[:, 0]]
+            found += [
+                arrays[f"{stream}/{what}_index"],
+                values if values.ndim == 1 else values[:, 0],
+            ]
         return cls(*found)
 
 
@@ -195,8 +198,8 @@ def _save(
     strips = max(ratios) < 1 / _LONG
     rows, columns = (len(panels), 2) if strips else (2, len(panels))
     wide = _WIDE if strips else min(3.4, 13.0 / len(panels))
-    heights = [max(wide * r, 0.9) for r in (ratios[:1] * rows if strips else ratios)]
-    size = (columns * wide + 0.9 * (not names), sum(heights) + 0.3 * rows + 0.9)
+    heights = [max((wide - 0.7) * r, 0.9) for r in (ratios[:1] * rows if strips else ratios)]
+    size = (columns * wide + 0.9 * (not names), sum(heights) + 0.25 * rows + 0.75)
     with styled():
         figure = Figure(figsize=size, layout="constrained")
         every = figure.subplots(

@@ -69,8 +69,10 @@ def comparison(
     (name_a, x), (name_b, y) = a, b
     found = verdict(x, y, larger_is_better)
     tail = f" {unit}" if unit else ""
-    gap, width = number(abs(x.value - y.value)), number(margin(x, y))
-    heads = f"{what}: {name_a} {number(x.value)}{tail}, {name_b} {number(y.value)}{tail}"
+    one, two = number(x.value), number(y.value)
+    digits = max(len(n.partition(".")[2]) for n in (one, two))
+    gap, width = (f"{v:.{digits}f}" for v in (abs(x.value - y.value), margin(x, y)))
+    heads = f"{what}: {name_a} {one}{tail}, {name_b} {two}{tail}"
     if found == "not resolved":
         return f"{heads}: not resolved (differ by {gap}{tail}, chance allows {width})."
     if margin(x, y) == 0:
@@ -123,7 +125,7 @@ def number(value: float | None) -> str:
     if value == 0:
         return "0"
     digits = max(0, 2 - math.floor(math.log10(abs(value))))
-    return f"{value:.{min(digits, 4)}f}"
+    return f"{value:.{min(digits, 3)}f}"
 
 
 def with_interval(interval: Sequence[float | None] | None) -> str:

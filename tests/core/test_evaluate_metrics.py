@@ -1,0 +1,130 @@
+import json
+
+import numpy as np
+import pytest
+
+from intarsia.core.evaluate_metrics import dumps, metrics, read_folder
+from intarsia.core.metrics import distance, one_vs_rest
+from intarsia.core.store_predictions import Predictions, write_predictions
+from intarsia.core.streams import Label
+
+LABELS = {
+    "flavour": Label(name="flavour", classes=("e", "mu", "tau")),
+    "vertex": Label(name="vertex", unit="mm", width=3, moves="point"),
+    "energy": Label(name="energy", unit="GeV"),
+}
+
+
+def predicted(seed, n=80, **more):
+    rng = np.random.default_rng(seed)
+    truth = np.arange(n) % 3
+    scores = rng.dirichlet([1] * 3, n) + 0.3 * np.eye(3)[truth]
+    columns = {
+        "keys": np.array([f"1/{i}" for i in range(n)]),
+        "weight": rng.random(n) + 0.5,
+        "flavour/scores": scores / scores.sum(1, keepdims=True),
+        "flavour/truth": truth.astype(np.int8),
+        "vertex/prediction": rng.normal(size=(n, 3)),
+        "vertex/truth": np.zeros((n, 3)),
+        "energy/prediction": rng.normal(10, 1, (n, 1)),
+        "energy/truth": np.full(n, 10.0),
+    }
+    return Predictions({**columns, **more}, {"seed": seed})
+
+
+@pytest.fixture(scope="module")
+def found():
+    return metrics(
+        {
+            "scratch": {0: predicted(0), 1: predicted(1)},
+            "probe-random": {0: predicted(2)},
+            "probe-mae": {0: predicted(3)},
+            "hand_features": {0: predicted(4)},
+        },
+        LABELS,
+        20,
+        n_train=300,
+        simulation="fast",
+    )
+
+
+def test_the_layout_is_that_of_the_decision(found):
+    assert set(found) == {
+        "starts", "random", "hand_features", "n_test", "seeds", "n_train", "simulation",
+    }  # fmt: skip
+    assert set(found["starts"]) == {"scratch", "mae"}
+    scratch = found["starts"]["scratch"]
+    assert set(scratch) == {"flavour", "vertex_mm", "kinematics"}
+    assert set(scratch["flavour"]["auc"]) == {"e", "mu", "tau"}
+    assert len(scratch["flavour"]["confusion"]["matrix"]) == 3
+    assert set(scratch["kinematics"]["energy"]) == {"sigma_mad", "median", "per_seed"}
+    probe = found["starts"]["mae"]["probe"]
+    assert len(probe["auc_macro"]) == len(probe["vertex_mm"]) == 3
+    assert set(found["random"]) == {"probe"}
+    assert set(found["hand_features"]) == {"flavour", "vertex_mm", "kinematics"}
+    assert (found["n_test"], found["n_train"], found["seeds"]) == (80, 300, [0, 1])
+    assert json.loads(dumps(found)) == found
+
+
+def test_a_value_is_the_mean_over_seeds_and_its_interval_moves_along(found):
+    each = []
+    for seed in (0, 1):
+        p = predicted(seed).columns
+        area = one_vs_rest(p["flavour/scores"], p["flavour/truth"], p["weight"][None])
+        each.append(area.mean())
+    flavour = found["starts"]["scratch"]["flavour"]
+    assert flavour["per_seed"]["auc_macro"] == pytest.approx(each)
+    value, low, high = flavour["auc_macro"]
+    assert value == pytest.approx(np.mean(each))
+    assert low < value < high
+    alone = metrics({"scratch": {0: predicted(0)}}, LABELS, 20)["starts"]["scratch"]
+    first = alone["flavour"]["auc_macro"]
+    assert high - low == pytest.approx(first[2] - first[1])
+    assert flavour["confusion"] == alone["flavour"]["confusion"]
+
+
+def test_distances_are_means_and_medians(found):
+    gaps = [distance(p["vertex/prediction"], p["vertex/truth"]) for p in (predicted(0).columns,)]
+    alone = metrics({"scratch": {0: predicted(0)}}, LABELS, 20)["starts"]["scratch"]
+    assert alone["vertex_mm"]["mean"][0] == pytest.approx(gaps[0].mean())
+    assert alone["vertex_mm"]["median"][0] == pytest.approx(np.median(gaps[0]))
+    probe = found["starts"]["mae"]["probe"]
+    again = metrics({"x": {0: predicted(3)}}, LABELS, 20)["starts"]["x"]
+    assert probe["vertex_mm"] == again["vertex_mm"]["median"]
+
+
+def test_the_same_predictions_give_the_same_file():
+    given = {"scratch": {0: predicted(0)}}
+    assert dumps(metrics(given, LABELS, 20)) == dumps(metrics(given, LABELS, 20))
+
+
+def test_what_cannot_be_computed_is_null():
+    none = predicted(0, **{"flavour/truth": np.full(80, -1, np.int8)})
+    flavour = metrics({"x": {0: none}}, LABELS, 5)["starts"]["x"]["flavour"]
+    assert flavour["auc_macro"] == [None, None, None]
+    assert flavour["absent"] == ["e", "mu", "tau"]
+    assert flavour["accuracy"] is None
+
+
+def test_real_data_without_truth_give_nothing():
+    p = predicted(0)
+    kept = {k: v for k, v in p.columns.items() if not k.endswith("/truth")}
+    assert metrics({"x": {0: Predictions(kept, {})}}, LABELS, 5)["starts"] == {"x": {}}
+    assert metrics({}, LABELS)["starts"] == {}
+
+
+def test_unknown_tasks_have_numbered_classes():
+    found = metrics({"x": {0: predicted(0)}}, {}, 5)["starts"]["x"]
+    assert list(found["flavour"]["auc"]) == ["0", "1", "2"]
+
+
+def test_a_folder_is_read_by_start_and_seed(tmp_path):
+    for name in ("mae.h5", "mae-seed10.h5", "mae-seed2.h5", "probe-random.h5"):
+        write_predictions(tmp_path / name, {"keys": np.array(["1/1"])}, {})
+    found = read_folder(tmp_path)
+    assert {start: sorted(seeds) for start, seeds in found.items()} == {
+        "mae": [0, 2, 10],
+        "probe-random": [0],
+    }
+    assert next(iter(found["mae"])) == 0
+    assert read_folder(tmp_path / "none") == {}
