@@ -1,0 +1,130 @@
+"""What holds for every registered detector, and for the toys that stand for others to come."""
+
+import numpy as np
+import pytest
+import torch
+import toy
+
+from intarsia.core import sample
+from intarsia.core.conformance import check_plugin, encoded, small
+from intarsia.core.detector import declaration, difference
+from intarsia.core.events import Events, checked
+from intarsia.core.plugins import registry
+from intarsia.core.streams import PointCloud, VoxelGrid
+
+REGISTRY = registry()
+TOYS = (toy.DETECTOR, toy.GRID, toy.PLAIN)
+DETECTORS = [*map(REGISTRY.detector, REGISTRY.names("detectors")), *TOYS]
+
+every = pytest.mark.parametrize("detector", DETECTORS, ids=lambda d: d.name)
+
+
+def pooled(detector, *events):
+    encoder, planner = small(REGISTRY, detector)
+    encoder.eval()
+    with torch.no_grad():
+        return [encoded(encoder, planner, e).pooled() for e in events]
+
+
+def close(a, b):
+    torch.testing.assert_close(a, b, atol=2e-5, rtol=1e-4)
+
+
+def test_detectors_that_ship_are_found():
+    assert not REGISTRY.broken
+    assert len(set(REGISTRY.names("detectors"))) == len(DETECTORS) - len(TOYS)
+
+
+@every
+def test_the_declaration_is_consistent(detector):
+    assert detector.about
+    assert not detector.about.endswith(".")
+    names = [s.name for s in detector.streams]
+    assert len(set(names)) == len(names)
+    truth = [t.name for t in detector.truth]
+    assert len(set(truth)) == len(truth)
+    for stream in detector.streams:
+        columns = [c.name for c in (*stream.columns, *getattr(stream, "points", ()))]
+        labels = [label.name for label in stream.labels]
+        assert len(set(columns + labels)) == len(columns + labels)
+        assert set(columns + labels) <= set(stream.layout)
+        if isinstance(stream, VoxelGrid):
+            patch, window, shape = map(np.array, (stream.patch, stream.window, stream.shape))
+            np.testing.assert_array_equal(np.array(stream.windows) * window * patch, shape)
+            for axis in stream.axes:
+                assert (np.diff(axis.lower) >= axis.pitch * (1 - 1e-9)).all()
+    assert difference(declaration(detector), declaration(detector)) == ""
+
+
+@every
+def test_augmentations_name_streams_that_there_are(detector):
+    for augmentation in detector.augmentations:
+        for stream in augmentation.streams:
+            detector.stream(stream)
+
+
+@every
+def test_events_of_the_declaration_pass_every_check(detector):
+    for seed in range(3):
+        checked(sample.events(detector, 12, seed), detector)
+
+
+@every
+def test_the_conformance_kit_finds_no_fault(detector):
+    if detector in TOYS:
+        pytest.skip("not registered; tests/core/test_conformance.py checks it")
+    assert len(list(check_plugin(REGISTRY, [detector.name]))) == 4
+
+
+@every
+def test_encodings_are_finite_and_tell_events_apart(detector):
+    events = sample.events(detector, 8, seed=1)
+    (out,) = pooled(detector, events)
+    assert torch.isfinite(out).all()
+    assert len(torch.unique(out.round(decimals=5), dim=0)) == 8
+
+
+@every
+def test_an_event_alone_encodes_as_in_a_batch(detector):
+    events = sample.events(detector, 8, seed=2)
+    together, *alone = pooled(detector, events, *events)
+    close(together, torch.cat(alone))
+
+
+@every
+def test_the_order_of_rows_does_not_matter(detector):
+    if any(isinstance(s, PointCloud) for s in detector.streams):
+        pytest.skip("the groups of a point cloud may depend on the order of its rows")
+    events = sample.events(detector, 6, seed=3)
+    close(*pooled(detector, events, toy.shuffled_rows(events)))
+
+
+@every
+def test_empty_and_one_hit_events_encode_as_in_a_batch(detector):
+    events = sample.events(detector, 3, seed=4)
+    names = [s.name for s in detector.streams]
+    parts = [
+        events[0],
+        checked(toy.no_rows(events[1], detector, *names), detector),
+        checked(toy.one_row(events[2]), detector),
+    ]
+    together, *alone = pooled(detector, Events.collate(parts), *parts)
+    assert torch.isfinite(together).all()
+    close(together, torch.cat(alone))
+
+
+@every
+def test_each_stream_may_be_absent_and_leaves_the_other_events_as_they_are(detector):
+    events = sample.events(detector, 4, seed=5)
+    (whole,) = pooled(detector, events)
+    for stream in detector.streams:
+        gone = checked(toy.no_rows(events[0], detector, stream.name), detector)
+        mixed = Events.collate([gone, events.slice(1, 4)])
+        everywhere = toy.no_rows(events, detector, stream.name)
+        out, alone, none = pooled(detector, mixed, gone, everywhere)
+        assert torch.isfinite(none).all()
+        close(out[1:], whole[1:])
+        close(out[:1], alone)
+        close(none[:1], alone)
+        if events.streams[stream.name].counts[0]:
+            assert not torch.allclose(out[0], whole[0], atol=1e-6), stream.name
