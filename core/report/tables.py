@@ -32,8 +32,9 @@ class Table:
 
 @frozen
 class Verdict:
-    """A sentence and its kind: better, worse or open."""
+    """A sentence on a measure and its kind: better, worse or open."""
 
+    measure: str
     text: str
     kind: str
 
@@ -106,8 +107,9 @@ def verdicts(
         up = "AUROC" in text
         what, _, unit = measure.rpartition("_") if not up else (measure, "", "")
         head = f"{what}, macro AUROC" if up else f"{what}, median distance"
-        said += words.comparisons(listed, measure, head, larger_is_better=up, unit=unit)
-    return [Verdict(s, _kind(s)) for s in said]
+        for text in words.comparisons(listed, measure, larger_is_better=up, unit=unit):
+            said.append(Verdict(head[0].upper() + head[1:].replace("_", " "), text, _kind(text)))
+    return said
 
 
 def _kind(sentence: str) -> str:

@@ -59,7 +59,6 @@ def verdict(a: Measured, b: Measured, larger_is_better: bool) -> str:
 
 
 def comparison(
-    what: str,
     a: tuple[str, Measured],
     b: tuple[str, Measured],
     larger_is_better: bool,
@@ -72,17 +71,15 @@ def comparison(
     one, two = number(x.value), number(y.value)
     digits = max(len(n.partition(".")[2]) for n in (one, two))
     gap, width = (f"{v:.{digits}f}" for v in (abs(x.value - y.value), margin(x, y)))
-    heads = f"{what}: {name_a} {one}{tail}, {name_b} {two}{tail}"
+    heads = f"{name_a} {one}{tail}, {name_b} {two}{tail}"
     if found == "not resolved":
         return f"{heads}: not resolved (differ by {gap}{tail}, chance allows {width})."
     if margin(x, y) == 0:
         return f"{heads}: {found}, but without interval and second seed it may be chance."
-    return f"{heads}: {found} by {gap}{tail}, chance allows {width}."
+    return f"{heads}: {found} by {gap}{tail} (chance allows {width})."
 
 
-def comparisons(
-    rows: Sequence[Mapping[str, Any]], measure: str, what: str, **how: Any
-) -> list[str]:
+def comparisons(rows: Sequence[Mapping[str, Any]], measure: str, **how: Any) -> list[str]:
     """Sentences on all pairs worth comparing of the `rows` of the overview.
 
     Each pre-trained start with scratch, mae_rel with mae, each encoder's probe with the random
@@ -107,7 +104,7 @@ def comparisons(
         best = max(fine, key=lambda k: sign * found[k].value)
         pairs.append((best, ("linear", "hand_features")))
     return [
-        comparison(what, (_named(a), found[a]), (_named(b), found[b]), **how)
+        comparison((_named(a), found[a]), (_named(b), found[b]), **how)
         for a, b in pairs
         if a in found and b in found
     ]
