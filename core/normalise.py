@@ -137,6 +137,8 @@ def unit_normalisation(detector: Detector) -> dict[str, Any]:
         "events": 0,
         "streams": {s.name: {c.name: dict(one) for c in _columns(s)} for s in detector.streams},
         "truth": {
-            t.name: {"mean": 0.0, "std": 1.0, "median": 0.0} for t in detector.truth if not t.classes
+            t.name: {"mean": 0.0, "std": 1.0, "median": 0.0}
+            for t in detector.truth
+            if not t.classes
         },
     }
