@@ -112,8 +112,8 @@ def _inverse(u: float) -> float:
 
 @compiled
 def _knock_on(
-    s: Store, state: Array, at: Vector, way: Vector, heavy: bool, energy: float, limit: float,
-    rate: float, gen: float,
+    stack: Array, count: Array, state: Array, at: Vector, way: Vector, heavy: bool, energy: float,
+    limit: float, rate: float, gen: float,
 ) -> float:  # fmt: skip
     """Make a delta ray above CUT, if there is one; its energy.
 
@@ -126,19 +126,21 @@ def _knock_on(
     theta = math.sqrt(2.0 * M_E / (t + 2.0 * M_E))
     phi = 2.0 * math.pi * uniform(state)
     turned = deflect(way, theta * math.cos(phi), theta * math.sin(phi))
-    push(s.stack, s.count, ELECTRON, at, turned, t, gen)
+    push(stack, count, ELECTRON, at, turned, t, gen)
     return t
 
 
 @compiled
-def _radiate(s: Store, state: Array, at: Vector, way: Vector, energy: float, gen: float) -> float:
+def _radiate(
+    stack: Array, count: Array, state: Array, at: Vector, way: Vector, energy: float, gen: float
+) -> float:
     """Make one bremsstrahlung photon; its energy."""
     if energy < 1.2 * PHOTON_CUT:
         return 0.0
     t = radiated(state, energy)
     a, b = normals(state)
     theta = 0.6 / max(energy - t, 1.0)
-    push(s.stack, s.count, GAMMA, at, deflect(way, theta * a, theta * b), t, gen)
+    push(stack, count, GAMMA, at, deflect(way, theta * a, theta * b), t, gen)
     return t
 
 
@@ -163,13 +165,15 @@ def follow_charged(s: Store, medium: Medium, state: Array, row: Array) -> None:
     mass = MASS[kind]
     electron, hadron = kind <= POSITRON, kind >= PI_PLUS
     layers, grid, matter = medium.layers, medium.grid, medium.matter
+    landau, spread = medium.landau, medium.spread
+    stack, slot, cells, dep, count = s.stack, s.slot, s.cell, s.deposit, s.count
     table = medium.light if electron else medium.heavy
     cut = ELECTRON_CUT if electron else HEAVY_CUT
     x_low, y_low, pitch, nx, ny, nz = grid[0], grid[1], grid[2], grid[3], grid[4], grid[5]
     x_high, y_high, per_pitch = x_low + nx * pitch, y_low + ny * pitch, 1.0 / pitch
     birks, xi = grid[6], grid[7]
-    layer = locate(layers, z, s.count[4])
-    s.count[4] = layer
+    layer = locate(layers, z, count[4])
+    count[4] = layer
     lengths = exponential(state) if hadron else FAR  # interaction lengths to go
     life = FAR  # mm to go before decay
     if FLIGHT[kind] > 0.0:
@@ -220,8 +224,8 @@ def follow_charged(s: Store, medium: Medium, state: Array, row: Array) -> None:
         elif active:
             r = step / beta2
             j = min(int(r * SPREAD_STEPS), SPREAD_SIZE - 1)
-            k = int(uniform(state) * medium.spread[j, 0] * LANDAU_SIZE)
-            e = max(e + xi * r * (medium.landau[k] - medium.spread[j, 1]), 0.1 * e)
+            k = int(uniform(state) * spread[j, 0] * LANDAU_SIZE)
+            e = max(e + xi * r * (landau[k] - spread[j, 1]), 0.1 * e)
             if e >= energy:
                 e, event = energy, STOP
         radiation -= step * per_x0
@@ -238,22 +242,31 @@ def follow_charged(s: Store, medium: Medium, state: Array, row: Array) -> None:
             if ix >= 0 and ix < nx and iy >= 0 and iy < ny and iz >= 0 and iz < nz:
                 cell = int((ix * ny + iy) * nz) + iz
                 light = e / (1.0 + birks * e / max(step, 0.01))
-                deposit(s, cell, category, generation, e, light)
+                deposit(slot, cells, dep, count, cell, category, generation, e, light)
         x, y, z = x + ux * step, y + uy * step, z + uz * step
         if event == STOP:
-            _stopped(s.stack, s.count, state, kind, (x, y, z), daughter)
+            _stopped(stack, count, state, kind, (x, y, z), daughter)
             return
         if active and energy > 60.0:
             rate = xi * step / beta2
             energy -= _knock_on(
-                s, state, (x, y, z), (ux, uy, uz), not electron, energy, limit, rate, daughter
+                stack,
+                count,
+                state,
+                (x, y, z),
+                (ux, uy, uz),
+                not electron,
+                energy,
+                limit,
+                rate,
+                daughter,
             )
         if category == MUONIC and energy > 5000.0:
             t = radiative_loss(state, energy, matter[m, 4], step)
             if t > 0.0:
                 energy -= t
                 shower = GAMMA if uniform(state) < 0.4 else ELECTRON
-                push(s.stack, s.count, shower, (x, y, z), (ux, uy, uz), t, daughter)
+                push(stack, count, shower, (x, y, z), (ux, uy, uz), t, daughter)
         seen += step * per_x0
         if (1.2 * seen - 0.9 * applied) * width > MIN_ANGLE2:  # else it is surely too little
             h = highland(seen)
@@ -264,26 +277,26 @@ def follow_charged(s: Store, medium: Medium, state: Array, row: Array) -> None:
                 vx, vy, vz = _inverse(ux), _inverse(uy), _inverse(uz)
                 applied = h
         if event == PHOTON:
-            energy -= _radiate(s, state, (x, y, z), (ux, uy, uz), energy, daughter)
+            energy -= _radiate(stack, count, state, (x, y, z), (ux, uy, uz), energy, daughter)
             radiation = _next_photon(state, energy)
         elif event == COLLISION and energy > 30.0:
-            spot = interact(
-                s.stack, s.count, state, kind, (x, y, z), (ux, uy, uz), energy, daughter
-            )
+            spot = interact(stack, count, state, kind, (x, y, z), (ux, uy, uz), energy, daughter)
             if cell >= 0:
-                deposit(s, cell, 2, min(generation + 1, 2), spot, QUENCHED * spot)
+                deposit(
+                    slot, cells, dep, count, cell, 2, min(generation + 1, 2), spot, QUENCHED * spot
+                )
             return
         elif event == COLLISION:
             lengths = FAR
         elif event == DECAY:
-            _decay(s.stack, s.count, state, kind, (x, y, z), (ux, uy, uz), energy, daughter)
+            _decay(stack, count, state, kind, (x, y, z), (ux, uy, uz), energy, daughter)
             return
         if x <= x_low or x >= x_high or y <= y_low or y >= y_high:
             return
         if z >= z_high and uz > 0.0:
             layer += 1
             if layer >= layers.shape[0]:
-                leave(s.left, s.count, row, (x, y, z_high), (ux, uy, uz), energy)
+                leave(s.left, count, row, (x, y, z_high), (ux, uy, uz), energy)
                 return
             z = max(z, layers[layer, 0])
         elif z <= z_low and uz < 0.0:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .compiled import Array, compiled
+from .compiled import Array, allocating, compiled
 from .decays import ELECTRON, ETA, K, K0, LAMBDA, MUON, P, PI, PI0, anywhere, many_body, two_body
 from .random import uniform
 
@@ -59,7 +59,7 @@ def decay_excited(state: Array, rows: Array, i: int, n: int) -> int:
     return n
 
 
-@compiled
+@allocating
 def _semileptonic(
     state: Array, rows: Array, i: int, n: int, which: int, sign: int, lepton: int
 ) -> int:
@@ -72,7 +72,7 @@ def _semileptonic(
     return many_body(state, rows, i, n, masses, pdgs, 3)
 
 
-@compiled
+@allocating
 def decay_charm(state: Array, rows: Array, i: int, n: int) -> tuple[int, int]:
     """Decay the charmed hadron in row `i`. Returns (rows, class): 1 e, 2 mu, 3 hadrons.
 

@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from .compiled import Array, compiled
+from .compiled import Array, allocating, compiled
 from .random import breit_wigner, uniform
 from .vectors import boost, break_up, rotate
 
@@ -201,7 +201,7 @@ def _leptonic(state: Array, rows: Array, i: int, n: int, sign: int, lepton: int)
     return two_body(state, rows, i, n, m, unseen, sign * lepton, NEUTRINOS, c)
 
 
-@compiled
+@allocating
 def decay_tau(state: Array, rows: Array, i: int, n: int, sign: int) -> tuple[int, int]:
     """Decay the tau in row `i`; sign +1 for tau-. Returns (rows, mode).
 

@@ -8,6 +8,8 @@ followed as particles of their own, so only softer ones belong to the continuous
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from .compiled import Array
@@ -35,7 +37,7 @@ def density_effect(bg: Array, m: Material) -> Array:
     return values
 
 
-def mean_loss(bg: Array, m: Material, mass: float = M_MU, cut: float = np.inf) -> Array:
+def mean_loss(bg: Array, m: Material, mass: float = M_MU, cut: float | Array = np.inf) -> Array:
     """Mean dE/dx of unit charge in MeV/mm with transfers up to `cut` MeV; `mass` in MeV."""
     beta2, gamma = bg**2 / (1.0 + bg**2), np.sqrt(1.0 + bg**2)
     ratio = M_E / mass
@@ -74,6 +76,7 @@ def loss_tables(materials: tuple[Material, ...]) -> tuple[Array, Array]:
     return np.array(heavy), np.array(light)
 
 
+@cache
 def landau_quantiles() -> Array:
     """Landau's lambda at the middle of LANDAU_SIZE equal shares of probability.
 
@@ -83,7 +86,7 @@ def landau_quantiles() -> Array:
     t = (np.arange(12000) + 0.5) * 0.005
     l_grid = np.concatenate([np.arange(-3.8, 12.0, 0.02), np.arange(12.0, 60.0, 0.2)])
     weight = np.sin(np.pi * t) * np.exp(-t * np.log(t)) * 0.005 / np.pi
-    pdf = np.array([weight @ np.exp(-t * x) for x in l_grid])
+    pdf = np.array([(weight * np.exp(-t * x)).sum() for x in l_grid])
     steps = 0.5 * (pdf[1:] + pdf[:-1]) * np.diff(l_grid)
     cdf = np.concatenate([[0.0], np.cumsum(np.maximum(steps, 0.0))])
     far = np.geomspace(60.0, 2e4, 200)[1:]

@@ -49,7 +49,17 @@ def _compton(
     gen = min(own + 1.0, 2.0)
     if e - after <= ELECTRON_CUT:
         if cell >= 0:
-            deposit(s, cell, 0, int(gen), e - after, UNQUENCHED * (e - after))
+            deposit(
+                s.slot,
+                s.cell,
+                s.deposit,
+                s.count,
+                cell,
+                0,
+                int(gen),
+                e - after,
+                UNQUENCHED * (e - after),
+            )
         return
     turned = polar(way, math.atan2(after * sine, e - after * c), phi + math.pi)
     push(s.stack, s.count, ELECTRON, at, turned, e - after, gen)
@@ -80,13 +90,13 @@ def _decay(
 
 
 @compiled
-def _per_mm(medium: Medium, kind: int, energy: float, m: int, j: int) -> float:
+def _per_mm(photons: Array, matter: Array, kind: int, energy: float, m: int, j: int) -> float:
     """Interactions per mm in material `m`; `j` is the photon's place in the tables."""
     if kind == GAMMA:
-        return medium.photons[2, m, j]
+        return photons[2, m, j]
     if kind == NEUTRON and energy < SLOW_NEUTRON:
-        return ELASTIC * medium.matter[m, 3]
-    return medium.matter[m, 1 if kind == NEUTRON or kind == LAMBDA else 2]
+        return ELASTIC * matter[m, 3]
+    return matter[m, 1 if kind == NEUTRON or kind == LAMBDA else 2]
 
 
 @compiled
@@ -123,7 +133,17 @@ def _collide(
         hit = PROTON if kind == LAMBDA else kind
         spot = interact(s.stack, s.count, state, hit, at, way, energy, own + 1.0)
     if spot > 0.3 and cell >= 0:
-        deposit(s, cell, 2, int(min(own + 1.0, 2.0)), spot, QUENCHED * spot)
+        deposit(
+            s.slot,
+            s.cell,
+            s.deposit,
+            s.count,
+            cell,
+            2,
+            int(min(own + 1.0, 2.0)),
+            spot,
+            QUENCHED * spot,
+        )
 
 
 @compiled
@@ -134,7 +154,7 @@ def follow_neutral(s: Store, medium: Medium, state: Array, row: Array) -> None:
         return
     x, y, z, way = row[1], row[2], row[3], (row[4], row[5], row[6])
     ux, uy, uz = way
-    layers, grid = medium.layers, medium.grid
+    layers, grid, matter, photons = medium.layers, medium.grid, medium.matter, medium.photons
     layer = locate(layers, z, s.count[4])
     s.count[4] = layer
     depth, life, j = exponential(state), 1e30, 0
@@ -147,7 +167,7 @@ def follow_neutral(s: Store, medium: Medium, state: Array, row: Array) -> None:
     to_y = _to_side(grid[1], grid[1] + grid[4] * grid[2], y, uy)
     side = min(to_x, to_y)
     while True:
-        mu = _per_mm(medium, kind, energy, int(layers[layer, 2]), j)
+        mu = _per_mm(photons, matter, kind, energy, int(layers[layer, 2]), j)
         d = max(_to_side(layers[layer, 0], layers[layer, 1], z, uz), 0.0)
         step = min(min(d, side), min(life, depth / mu))
         x, y, z = x + step * ux, y + step * uy, z + step * uz

@@ -91,23 +91,24 @@ def leave(left: Array, count: Array, row: Array, at: Vector, way: Vector, energy
 
 @compiled
 def deposit(
-    s: Store, index: int, category: int, generation: int, energy: float, light: float
-) -> None:
-    """Add `energy` and `light`, MeV, to cell `index`."""
-    row = s.slot[index]
+    slot: Array, cells: Array, dep: Array, count: Array, index: int, category: int,
+    generation: int, energy: float, light: float,
+) -> None:  # fmt: skip
+    """Add `energy` and `light`, MeV, to cell `index`; the arrays are those of a `Store`."""
+    row = slot[index]
     if row < 0:
-        row = s.count[1]
-        if row >= s.cell.shape[0]:
-            s.count[3] += 1
+        row = count[1]
+        if row >= cells.shape[0]:
+            count[3] += 1
             return
-        s.count[1] = row + 1
-        s.slot[index] = row
-        s.cell[row] = index
+        count[1] = row + 1
+        slot[index] = row
+        cells[row] = index
         for c in range(7):
-            s.deposit[row, c] = 0.0
-    s.deposit[row, category] += energy
-    s.deposit[row, 3 + generation] += energy
-    s.deposit[row, 6] += light
+            dep[row, c] = 0.0
+    dep[row, category] += energy
+    dep[row, 3 + generation] += energy
+    dep[row, 6] += light
 
 
 @compiled

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .compiled import Array, compiled
+from .compiled import Array, allocating, compiled
 from .random import normals
 
 KICK = 0.299792458e-3  # GeV/c per T and mm
@@ -107,7 +107,7 @@ def cross(
     return points.shape[0]  # fmt: skip
 
 
-@compiled
+@allocating
 def _measure(v: Array, c: Array, value: float, variance: float) -> float:
     """Update a state `v` (n,) and covariance `c` (n, n) with its first component; chi2 added."""
     n = v.shape[0]
@@ -157,7 +157,7 @@ def _back(slabs: Slabs, p: float, v: Array, c: Array, slope: float) -> None:
     c[1, 1] += theta2
 
 
-@compiled
+@allocating
 def fit(slabs: Slabs, points: Array, n: int, result: Array) -> None:
     """Fit the first `n` >= 3 of `points` (planes, 3).
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from .charged import follow_charged
-from .compiled import Array, compiled
+from .compiled import Array, allocating
 from .medium import Medium
 from .neutral import follow_neutral
 from .particles import GAMMA, NEUTRON
 from .store import Store
 
 
-@compiled
+@allocating
 def transport(s: Store, medium: Medium, state: Array) -> None:
     """Follow all particles on the stack of `s`, last in first out.
 

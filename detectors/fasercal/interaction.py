@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from intarsia.core.simulation import charm, decays, dis
-from intarsia.core.simulation.compiled import Array, compiled
+from intarsia.core.simulation.compiled import Array, allocating, compiled
 from intarsia.core.simulation.hadronic import neutral_pion, nucleon
 from intarsia.core.simulation.medium import Medium
 from intarsia.core.simulation.particles import (
@@ -99,7 +99,17 @@ def _fly(
         bank.count[4] = layer
         cell = cell_of(medium.layers, medium.grid, layer, middle)
         if category >= 0 and cell >= 0 and middle[2] < medium.layers[layer, 1]:
-            deposit(bank, cell, category, 0, MIP * step, MIP * step)
+            deposit(
+                bank.slot,
+                bank.cell,
+                bank.deposit,
+                bank.count,
+                cell,
+                category,
+                0,
+                MIP * step,
+                MIP * step,
+            )
     return x, y, z
 
 
@@ -118,7 +128,7 @@ def _unseen(pdg: int) -> bool:
     return size == 12 or size == 14 or size == 16 or size == 9000016
 
 
-@compiled
+@allocating
 def _charmed(
     bank: Store, medium: Medium, state: Array, row: Array, at: Vector, c: float, s: float,
     which: int,
@@ -136,7 +146,7 @@ def _charmed(
     return decay
 
 
-@compiled
+@allocating
 def _tau(
     bank: Store, medium: Medium, state: Array, row: Array, at: Vector, c: float, s: float,
     truth: Array,
@@ -157,7 +167,7 @@ def _tau(
                 truth[9 + k] += rows[j, k]
 
 
-@compiled
+@allocating
 def generate(bank: Store, medium: Medium, tilt: float, state: Array, truth: Array) -> None:
     """Interaction of the neutrino drawn in `truth`, whose other columns it fills; fills the stack."""
     c, s = math.cos(tilt), math.sin(tilt)

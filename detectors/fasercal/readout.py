@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from intarsia.core.simulation.compiled import Array, compiled
+from intarsia.core.simulation.compiled import Array, allocating, compiled
 from intarsia.core.simulation.random import poisson
 from intarsia.core.simulation.store import LIGHT
 
@@ -49,7 +49,7 @@ def buffers(nx: int, ny: int, nz: int, modules: int) -> Buffers:
         np.zeros(cells, np.float32),
         np.zeros(cells, np.int32),
         np.zeros(cells, np.float32),
-        np.zeros(cells, np.int16),
+        np.zeros(cells, np.uint16),
         np.zeros((nz * nx // modules + 1, 3), np.int64),
     )
 
@@ -141,35 +141,55 @@ def _candidates(b: Buffers, m: int, planes: int, start: int) -> tuple[int, int]:
 
 
 @compiled
-def _iterate(b: Buffers, m: int, planes: int, runs: int, yz: Array, xy: Array) -> None:
-    """One iteration of module `m`; yz (planes, Y) and xy (X, Y) are scratch."""
+def _expect(b: Buffers, first: int, run: int, total: Array, yz: Array, xy: Array) -> None:
+    """Add the candidates of one run to the modelled views: total (runs,), yz (planes, Y), xy (X, Y)."""
+    z, x = b.runs[run, 0], b.runs[run, 1]
+    along, across = yz[z - first], xy[x]
+    light = np.float32(0.0)
+    for i in range(b.runs[run, 2], b.runs[run + 1, 2]):
+        e, y = b.charge[i], b.column[i]
+        light += e
+        along[y] += e
+        across[y] += e
+    total[run] = light
+
+
+@compiled
+def _divide(seen: Array, model: Array) -> None:
+    """model := seen / model where light is expected, both (n, m)."""
+    for i in range(model.shape[0]):
+        for j in range(model.shape[1]):
+            if model[i, j] > 0.0:
+                model[i, j] = seen[i, j] / model[i, j]
+
+
+@compiled
+def _maximise(b: Buffers, first: int, run: int, total: Array, yz: Array, xy: Array) -> None:
+    """Scale the candidates of one run by the mean of what its three views ask for."""
     third = np.float32(1.0 / 3.0)
-    yz[:, :] = 0.0
-    xy[:, :] = 0.0
+    z, x = b.runs[run, 0], b.runs[run, 1]
+    along, across = yz[z - first], xy[x]
+    ratio = b.xz[z, x] / total[run]
+    for i in range(b.runs[run, 2], b.runs[run + 1, 2]):
+        y = b.column[i]
+        b.charge[i] *= (ratio + along[y] + across[y]) * third
+
+
+@compiled
+def _fit(
+    b: Buffers, m: int, planes: int, runs: int, iterations: int, total: Array, yz: Array, xy: Array
+) -> None:
+    """All iterations of module `m`; total, yz (planes, Y) and xy (X, Y) are scratch."""
     first = m * planes
-    for r in range(runs):
-        z, x = b.runs[r, 0], b.runs[r, 1]
-        for i in range(b.runs[r, 2], b.runs[r + 1, 2]):
-            e, y = b.charge[i], b.column[i]
-            yz[z - first, y] += e
-            xy[x, y] += e
-    for z in range(yz.shape[0]):
-        for y in range(yz.shape[1]):
-            if yz[z, y] > 0.0:
-                yz[z, y] = b.yz[first + z, y] / yz[z, y]
-    for x in range(xy.shape[0]):
-        for y in range(xy.shape[1]):
-            if xy[x, y] > 0.0:
-                xy[x, y] = b.xy[m, x, y] / xy[x, y]
-    for r in range(runs):
-        z, x = b.runs[r, 0], b.runs[r, 1]
-        total = np.float32(0.0)
-        for i in range(b.runs[r, 2], b.runs[r + 1, 2]):
-            total += b.charge[i]
-        ratio = b.xz[z, x] / total
-        for i in range(b.runs[r, 2], b.runs[r + 1, 2]):
-            y = b.column[i]
-            b.charge[i] *= (ratio + yz[z - first, y] + xy[x, y]) * third
+    for _ in range(iterations):
+        yz[:, :] = 0.0
+        xy[:, :] = 0.0
+        for run in range(runs):
+            _expect(b, first, run, total, yz, xy)
+        _divide(b.yz[first : first + planes], yz)
+        _divide(b.xy[m], xy)
+        for run in range(runs):
+            _maximise(b, first, run, total, yz, xy)
 
 
 @compiled
@@ -205,18 +225,18 @@ def _keep(b: Buffers, n: int, threshold: float) -> int:
     return kept
 
 
-@compiled
+@allocating
 def reconstruct(b: Buffers, threshold: float, iterations: int) -> int:
     """Voxels from the digitised views; leaves them in `b.voxel` and `b.charge`, returns how many."""
     modules = b.xy.shape[0]
     planes = b.xz.shape[0] // modules
     yz = np.zeros((planes, b.yz.shape[1]), np.float32)
     xy = np.zeros((b.xz.shape[1], b.yz.shape[1]), np.float32)
+    total = np.zeros(b.runs.shape[0], np.float32)
     n = 0
     for m in range(modules):
         n, runs = _candidates(b, m, planes, n)
-        for _ in range(iterations):
-            _iterate(b, m, planes, runs, yz, xy)
+        _fit(b, m, planes, runs, iterations, total, yz, xy)
     return _keep(b, n, threshold)
 
 
