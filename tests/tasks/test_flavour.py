@@ -1,0 +1,78 @@
+from math import log
+
+import numpy as np
+import pytest
+import torch
+import toy
+from attrs import evolve
+
+from intarsia.core.errors import DeclarationError
+from intarsia.core.task import View
+from intarsia.tasks.flavour import Classify
+
+VIEW = View()
+
+
+@pytest.fixture(scope="module")
+def events():
+    return toy.events(toy.DETECTOR, 10, seed=1)
+
+
+def worked(events, rough=True, **options):
+    made = toy.built(toy.DETECTOR, toy.stage(("flavour", options)))
+    made = toy.roughened(made) if rough else made
+    batch = toy.batch(toy.DETECTOR, events, VIEW)
+    with torch.no_grad():
+        encoded = made.encode(batch)[VIEW]
+        out = made.tasks["flavour"](encoded, batch)
+        task = made.tasks["flavour"]
+        return task.losses(out, encoded, batch), task.predictions(out, batch), out
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_the_loss_is_the_smoothed_cross_entropy_of_known_classes(events, smoothing):
+    flavour = events.truth["flavour"].copy()
+    flavour[[1, 4]] = -1
+    some = evolve(events, truth={**events.truth, "flavour": flavour})
+    losses, _, out = worked(some, smoothing=smoothing)
+    terms = []
+    for z, k in zip(out["logits"].double().numpy(), flavour, strict=True):
+        target = np.full(3, smoothing / 3)
+        target[k] += 1 - smoothing
+        if k >= 0:
+            terms.append(-(target * (z - np.log(np.exp(z).sum()))).sum())
+    assert len(terms) == 8
+    assert float(losses["class"]) == pytest.approx(np.mean(terms), rel=1e-5)
+
+
+def test_scores_are_the_softmax(events):
+    _, predictions, out = worked(events)
+    z = np.exp(out["logits"].numpy())
+    np.testing.assert_allclose(predictions["scores"], z / z.sum(1, keepdims=True), rtol=1e-5)
+
+
+def test_at_the_start_every_class_is_equally_likely(events):
+    losses, predictions, _ = worked(events, rough=False)
+    torch.testing.assert_close(predictions["scores"], torch.full((10, 3), 1 / 3), atol=1e-3, rtol=0)
+    assert float(losses["class"]) == pytest.approx(log(3), abs=1e-3)
+
+
+def test_the_head_starts_as_small_as_the_recipe_says():
+    for scale in (2e-5, 0.1):
+        made = toy.built(toy.DETECTOR, toy.stage(("flavour", {"head_scale": scale})))
+        out = made.tasks["flavour"].head.out
+        assert float(out.weight.detach().std()) == pytest.approx(scale, rel=0.3)
+        assert (out.bias == 0).all()
+
+
+def test_another_class_of_the_event_may_be_learned():
+    with pytest.raises(DeclarationError, match="has no event truth 'flavor'; did you mean"):
+        toy.built(toy.DETECTOR, toy.stage(("flavour", {"truth": "flavor"})))
+    kind = toy.registry().task("flavour")
+    assert kind.needs(Classify(truth="charm"), toy.DETECTOR).truth == ("charm",)
+
+
+@pytest.mark.parametrize("wrong", [{"smoothing": 1.0}, {"smoothing": -0.1}, {"head_scale": 0.0}])
+def test_options_out_of_range_are_refused(wrong):
+    with pytest.raises(ValueError, match="must be"):
+        Classify(**wrong)

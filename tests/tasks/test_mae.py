@@ -1,0 +1,192 @@
+from math import exp, log
+
+import numpy as np
+import pytest
+import torch
+import toy
+from attrs import evolve
+
+from intarsia.core.normalise import scaled
+from intarsia.core.task import View
+from intarsia.core.tokens import OCCUPANCY
+from intarsia.tasks.mae import MaskedReconstruction
+from intarsia.tasks.mae.model import likeliest, physical, track_targets
+
+VIEW = View(mask_ratio=0.6, drop=0.3)
+
+
+@pytest.fixture(scope="module")
+def events():
+    return toy.events(toy.DETECTOR, 8, seed=3)
+
+
+@pytest.fixture(scope="module")
+def task():
+    return toy.roughened(built().tasks["mae"])
+
+
+def built(detector=toy.DETECTOR):
+    return toy.built(detector, toy.stage(("mae", {"view": VIEW})))
+
+
+def worked(events, detector=toy.DETECTOR):
+    """Batch, encoding, output and losses of a roughened network."""
+    made = toy.roughened(built(detector))
+    batch = toy.batch(detector, events, VIEW, seed=5)
+    with torch.no_grad():
+        encoded = made.encode(batch)[VIEW]
+        out = made.tasks["mae"](encoded, batch)
+        return batch, encoded, out, made.tasks["mae"].losses(out, encoded, batch)
+
+
+def patches(events, stream):
+    """Cell number in its patch and scaled columns of every row, by event and patch."""
+    grid, table = toy.DETECTOR.stream(stream), events.streams[stream]
+    rms = {k: v["rms"] for k, v in toy.normalisation(toy.DETECTOR)["streams"][stream].items()}
+    index, patch = table["index"].astype(int), np.array(grid.patch)
+    number = np.ravel_multi_index(tuple((index // patch).T), grid.patches)
+    cell = np.ravel_multi_index(tuple((index % patch).T), grid.patch)
+    values = np.concatenate(
+        [scaled(c, table[c.name]).reshape(-1, c.width) / rms[c.name] for c in grid.columns], 1
+    )
+    found = {}
+    for e, p, c, v in zip(table.event, number, cell, values, strict=True):
+        found.setdefault((int(e), int(p)), {})[int(c)] = v
+    return found
+
+
+def huber(d):
+    return np.where(np.abs(d) < 1, 0.5 * d**2, np.abs(d) - 0.5)
+
+
+@pytest.mark.parametrize("stream", ["cubes", "plates"])
+def test_losses_of_voxels_equal_a_calculation_patch_by_patch(events, stream):
+    batch, _, out, losses = worked(events)
+    plan = batch.plans[VIEW].streams[stream]
+    seen = set(zip(plan.event.tolist(), plan.patch.tolist(), strict=True))
+    hidden = {k: v for k, v in sorted(patches(events, stream).items()) if k not in seen}
+    assert len(hidden) == len(out[stream]) > 5
+    crosses, charges, hits = 0.0, [], 0
+    for predicted, cells in zip(out[stream].double().numpy(), hidden.values(), strict=True):
+        for c, z in enumerate(predicted[0]):
+            likely = 1 / (1 + exp(-z))
+            crosses -= log(likely) if c in cells else log(1 - likely)
+        hits += len(cells)
+        charges += [huber(predicted[1:, c] - v) for c, v in cells.items()]
+    assert float(losses[f"{stream}_occupancy"]) == pytest.approx(crosses / hits, rel=1e-4)
+    assert float(losses[f"{stream}_charge"]) == pytest.approx(np.mean(charges), rel=1e-4)
+
+
+def test_arrays_are_asked_for_in_every_event_that_has_one_also_where_visible(events):
+    batch, _, out, losses = worked(events)
+    plan, table = batch.plans[VIEW].streams["calo"], events.streams["calo"]
+    assert 0 < len(plan.shown) < len(plan.event)
+    scale = toy.normalisation(toy.DETECTOR)["streams"]["calo"]["charge"]
+    true = (scaled(toy.CHARGE, table["charge"]) - scale["mean"]) / scale["std"]
+    predicted = out["calo"].numpy()[table.counts > 0]
+    wanted = huber(predicted - true.reshape(len(true), -1)).mean()
+    assert float(losses["calo"]) == pytest.approx(float(wanted), rel=1e-4)
+
+
+def test_tracks_are_asked_for_as_their_number_and_the_leading_one(events):
+    batch, _, out, losses = worked(events)
+    table, scale = events.streams["muon"], toy.normalisation(toy.DETECTOR)["streams"]["muon"]
+    true = np.full((8, 1 + 3 + 12), np.nan)
+    true[:, 0] = np.log1p(table.counts)
+    for b in range(8):
+        if table.counts[b]:
+            row = table.offsets[b]
+            p = (table["p"][row] - scale["p"]["mean"]) / scale["p"]["std"]
+            hit = (table["hit"][row] - scale["hit"]["mean"]) / scale["hit"]["std"]
+            true[b, 1:] = [*p, *hit.reshape(-1)]
+    assert np.isnan(true).any()
+    there = np.isfinite(true)
+    targets = track_targets(batch.plans[VIEW].streams["muon"], out["muon"]).numpy()
+    np.testing.assert_allclose(targets, true, rtol=1e-4, atol=1e-6)
+    wanted = huber(out["muon"].numpy() - true)[there].mean()
+    assert float(losses["muon"]) == pytest.approx(float(wanted), rel=1e-4)
+
+
+def test_terms_are_named_for_the_streams(task):
+    assert task.terms == (
+        "cubes_occupancy",
+        "cubes_charge",
+        "plates_occupancy",
+        "plates_charge",
+        "calo",
+        "muon",
+    )
+
+
+def test_cells_are_as_likely_as_they_are_often_at_the_start():
+    head = built().tasks["mae"].voxels["cubes"]
+    assert float(head.bias[0].detach().sigmoid()) == pytest.approx(OCCUPANCY)
+    assert float(head.bias[1].detach()) == 0
+
+
+def test_only_the_share_asked_for_is_decoded(events):
+    view = evolve(VIEW, decode=0.3)
+    made = toy.built(toy.DETECTOR, toy.stage(("mae", {"view": view})))
+    batch = toy.batch(toy.DETECTOR, events, view)
+    out = made.tasks["mae"](made.encode(batch)[view], batch)
+    whole = toy.batch(toy.DETECTOR, events, VIEW).plans[VIEW].streams["cubes"].hidden
+    assert len(out["cubes"]) < 0.6 * len(whole.window)
+
+
+def test_the_decoder_sees_latents_and_nothing_else(events):
+    """Of an event whose latents are replaced, every prediction changes; of others, none."""
+    made = toy.roughened(built())
+    batch = toy.batch(toy.DETECTOR, events, VIEW, seed=5)
+    encoded = made.encode(batch)[VIEW]
+    latents = encoded.latents.clone()
+    latents[2] = torch.randn_like(latents[2])
+    other = evolve(encoded, latents=latents, tokens={})
+    ours, theirs = made.tasks["mae"](encoded, batch), made.tasks["mae"](other, batch)
+    changed = (ours["calo"] != theirs["calo"]).any(1)
+    assert changed.tolist() == [b == 2 for b in range(8)]
+
+
+def test_a_picture_shows_every_hit_once_in_physical_units(events):
+    one = events[4]
+    batch, encoded, out, _ = worked(one)
+    drawn = toy.roughened(built()).tasks["mae"].picture(out, encoded)
+    table = one.streams["plates"]
+    parts = [f"plates/{k}" for k in ("kept", "hidden")]
+    index = torch.cat([drawn[f"{p}_index"] for p in parts]).numpy()
+    values = torch.cat([drawn[f"{p}_values"] for p in parts]).numpy()
+    assert len(drawn["plates/hidden_index"])
+    shape = toy.PLATES.shape
+    ours = np.argsort(np.ravel_multi_index(tuple(index.T), shape))
+    theirs = np.argsort(np.ravel_multi_index(tuple(table["index"].T.astype(int)), shape))
+    np.testing.assert_array_equal(index[ours], table["index"][theirs])
+    wanted = np.concatenate([table["charge"][:, None], table["way"]], 1)[theirs]
+    np.testing.assert_allclose(values[ours], wanted, rtol=1e-4, atol=1e-4)
+    assert drawn["plates/predicted_values"].shape[1] == 4
+    assert len(batch) == 1
+
+
+def test_as_many_cells_are_shown_as_their_probabilities_sum_to():
+    probability = torch.tensor([[0.9, 0.1, 0.6, 0.4], [0.1, 0.1, 0.1, 0.1], [1.0, 1.0, 1.0, 1.0]])
+    token, cell = likeliest(probability)
+    pairs = set(zip(token.tolist(), cell.tolist(), strict=True))
+    assert pairs == {(0, 0), (0, 2), (2, 0), (2, 1), (2, 2), (2, 3)}
+
+
+def test_physical_undoes_the_scaling(events):
+    scale = toy.normalisation(toy.DETECTOR)["streams"]["cubes"]
+    charge = events.streams["cubes"]["charge"]
+    scaled_values = torch.from_numpy(scaled(toy.CHARGE, charge) / scale["charge"]["rms"])[:, None]
+    np.testing.assert_allclose(physical(toy.CUBES, scale, scaled_values)[:, 0], charge, rtol=1e-5)
+
+
+def test_the_defaults_are_those_of_the_paper():
+    options = MaskedReconstruction()
+    assert options.view.mask_ratio == 0.75
+    assert (options.decoder.width, options.decoder.heads, options.decoder.depth) == (256, 8, 4)
+    assert options.modes == 8
+
+
+def test_a_detector_without_voxels_is_rebuilt_too():
+    _, _, out, losses = worked(toy.events(toy.PLAIN, 5, seed=1), toy.PLAIN)
+    assert losses.keys() == {"calo", "muon"}
+    assert out["calo"].shape == (5, 12)

@@ -1,0 +1,147 @@
+from math import exp, log
+
+import numpy as np
+import pytest
+import torch
+import toy
+
+from intarsia.core.errors import DeclarationError
+from intarsia.core.task import View
+from intarsia.tasks.relational import Relational, targets
+
+VIEW = View(mask_ratio=0.25)
+S = 0.1
+
+
+@pytest.fixture(scope="module")
+def events():
+    return toy.events(toy.DETECTOR, 6, seed=3)
+
+
+def built(**options):
+    options = {"view": VIEW, "smoothing": S} | options
+    return toy.roughened(toy.built(toy.DETECTOR, toy.stage(("relational", options))))
+
+
+def worked(events, made=None):
+    made = made or built()
+    batch = toy.batch(toy.DETECTOR, events, VIEW, seed=5)
+    with torch.no_grad():
+        encoded = made.encode(batch)[VIEW]
+        out = made.tasks["relational"](encoded, batch)
+        return batch, encoded, out, made.tasks["relational"].losses(out, encoded, batch)
+
+
+def visible(batch, events):
+    """Rows of the table that are visible, in the order of the tokens."""
+    plan, table = batch.plans[VIEW].streams["cubes"], events.streams["cubes"]
+    index = table["index"].astype(int)
+    patch = np.array(toy.CUBES.patch)
+    number = np.ravel_multi_index(tuple((index // patch).T), toy.CUBES.patches)
+    cell = np.ravel_multi_index(tuple((index % patch).T), toy.CUBES.patch)
+    row = {k: i for i, k in enumerate(zip(table.event, number, cell, strict=True))}
+    token = plan.token
+    keys = zip(plan.event[token], plan.patch[token], plan.cell, strict=True)
+    return [row[tuple(map(int, k))] for k in keys]
+
+
+def test_only_visible_voxels_are_labelled(events):
+    batch, _, out, _ = worked(events)
+    plan = batch.plans[VIEW].streams["cubes"]
+    assert len(plan.hidden.cell) > 0
+    v = len(plan.cell)
+    assert {k: tuple(x.shape) for k, x in out.items()} == {
+        "ghost": (v, 1),
+        "origin": (v, 3),
+        "kind": (v, 3),
+    }
+
+
+def test_losses_equal_a_calculation_voxel_by_voxel(events):
+    batch, _, out, losses = worked(events)
+    rows, table = visible(batch, events), events.streams["cubes"]
+    ghost, origin, kind = [], [], []
+    for i, r in enumerate(rows):
+        likely = 1 / (1 + exp(-float(out["ghost"][i, 0])))
+        t = table["ghost"][r] * (1 - S) + (1 - table["ghost"][r]) * S
+        ghost.append(-t * log(likely) - (1 - t) * log(1 - likely))
+        for logits, terms, target in (
+            (out["origin"][i], origin, np.eye(3)[table["origin"][r]]),
+            (out["kind"][i], kind, table["kind"][r].astype(float)),
+        ):
+            z = logits.double().numpy()
+            logp = z - np.log(np.exp(z).sum())
+            if np.isfinite(target).all():
+                terms.append(-((target * (1 - S) + S / 3) * logp).sum())
+    assert len(kind) < len(rows)  # noise has no soft label
+    for name, terms in (("ghost", ghost), ("origin", origin), ("kind", kind)):
+        assert float(losses[name]) == pytest.approx(np.mean(terms), rel=1e-4), name
+
+
+def test_the_logits_are_those_of_the_dense_head(events):
+    made = built()
+    batch, encoded, out, _ = worked(events, made)
+    task, plan = made.tasks["relational"], batch.plans[VIEW].streams["cubes"]
+    with torch.no_grad():
+        query = task.token(encoded.tokens["cubes"]) + task.places(plan.place, plan.window)
+        dense = task.voxels(task.decoder.ragged(query, plan.rows, encoded))
+    whole = torch.cat(list(out.values()), 1)
+    torch.testing.assert_close(whole, dense[plan.token, :, plan.cell], atol=1e-4, rtol=1e-4)
+
+
+def test_voxels_of_an_event_do_not_depend_on_the_other_events(events):
+    made = built().double()
+    view = View()
+
+    def logits(some):
+        batch = toy.double(toy.batch(toy.DETECTOR, some, view))
+        with torch.no_grad():
+            return made.tasks["relational"](made.encoder(batch.plans[view]), batch)["kind"]
+
+    alone = torch.cat([logits(e) for e in events])
+    torch.testing.assert_close(logits(events), alone, atol=1e-10, rtol=0)
+
+
+def test_labels_may_be_chosen(events):
+    made = built(labels=("kind",))
+    assert made.terms == ("relational.kind",)
+    _, _, out, losses = worked(events, made)
+    assert out.keys() == losses.keys() == {"kind"}
+
+
+def test_the_first_voxel_stream_and_its_class_labels_are_meant():
+    assert targets(Relational(), toy.DETECTOR) == ("cubes", ("ghost", "origin", "kind"))
+    assert targets(Relational(labels=("kind",)), toy.DETECTOR) == ("cubes", ("kind",))
+    assert targets(Relational(), toy.PLAIN) == ("", ())
+
+
+def test_needs_are_the_labels_of_the_stream():
+    kind = toy.registry().task("relational")
+    assert kind.needs(Relational(), toy.DETECTOR).labels == (
+        "cubes.ghost",
+        "cubes.origin",
+        "cubes.kind",
+    )
+    assert kind.needs(Relational(), toy.PLAIN).labels == ("voxels.class",)
+    assert kind.needs(Relational(stream="plates"), toy.DETECTOR).labels == ("plates.class",)
+
+
+def test_a_stream_that_is_not_there_is_named():
+    with pytest.raises(DeclarationError, match="has no stream 'cube'; did you mean 'cubes'"):
+        targets(Relational(stream="cube"), toy.DETECTOR)
+
+
+def test_a_picture_holds_true_and_predicted_labels(events):
+    made, one = built(), events[2]
+    batch, encoded, out, _ = worked(one, made)
+    drawn = made.tasks["relational"].picture(out, encoded)
+    rows, table = visible(batch, one), one.streams["cubes"]
+    np.testing.assert_array_equal(drawn["cubes/label_index"], table["index"][rows])
+    np.testing.assert_array_equal(drawn["cubes/origin_true"], table["origin"][rows])
+    np.testing.assert_array_equal(drawn["cubes/kind_true"], table["kind"][rows])
+    assert drawn["cubes/ghost_predicted"].shape == (len(rows),)
+    torch.testing.assert_close(drawn["cubes/kind_predicted"].sum(1), torch.ones(len(rows)))
+
+
+def test_it_takes_part_in_half_of_the_batches_by_default():
+    assert Relational().view == View(mask_ratio=0.25, probability=0.5)

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+import torch
+import toy
+from attrs import evolve
+
+from intarsia.core.task import View
+from intarsia.tasks.vertex import Vertex
+
+VIEW = View()
+MEAN, STD = 100.0, 80.0  # of toy.normalisation
+
+
+@pytest.fixture(scope="module")
+def events():
+    return toy.events(toy.DETECTOR, 10, seed=1)
+
+
+def worked(events, rough=True, **options):
+    made = toy.built(toy.DETECTOR, toy.stage(("vertex", options)))
+    made = toy.roughened(made) if rough else made
+    batch = toy.batch(toy.DETECTOR, events, VIEW)
+    with torch.no_grad():
+        encoded = made.encode(batch)[VIEW]
+        task = made.tasks["vertex"]
+        out = task(encoded, batch)
+        return task.losses(out, encoded, batch), task.predictions(out, batch), out
+
+
+def test_the_loss_is_hubers_in_units_of_the_spread_over_known_vertices(events):
+    vertex = events.truth["vertex"].copy()
+    vertex[[2, 7]] = np.nan
+    losses, _, out = worked(evolve(events, truth={**events.truth, "vertex": vertex}))
+    d = out["position"].double().numpy() - (vertex - MEAN) / STD
+    huber = np.where(np.abs(d) < 1, 0.5 * d**2, np.abs(d) - 0.5)
+    assert float(losses["position"]) == pytest.approx(np.nanmean(huber), rel=1e-5)
+
+
+def test_predictions_are_in_mm(events):
+    _, predictions, out = worked(events)
+    np.testing.assert_allclose(
+        predictions["prediction"], out["position"].numpy() * STD + MEAN, rtol=1e-5
+    )
+
+
+def test_at_the_start_every_vertex_is_at_the_mean(events):
+    _, predictions, _ = worked(events, rough=False)
+    torch.testing.assert_close(
+        predictions["prediction"], torch.full((10, 3), MEAN), atol=0.1, rtol=0
+    )
+
+
+def test_mean_and_spread_travel_with_the_weights():
+    made = toy.built(toy.DETECTOR, toy.stage("vertex"))
+    state = made.tasks["vertex"].state_dict()
+    assert state["mean"].tolist() == [MEAN] * 3
+    assert state["std"].tolist() == [STD] * 3
+
+
+def test_a_single_number_may_be_learned(events):
+    losses, predictions, _ = worked(events, truth="energy")
+    assert np.isfinite(float(losses["position"]))
+    assert predictions["prediction"].shape in ((10,), (10, 1))
+    energy = (events.truth["energy"] - 50) / 40
+    _, _, out = worked(events, truth="energy")
+    d = out["position"].numpy().reshape(-1) - energy
+    huber = np.where(np.abs(d) < 1, 0.5 * d**2, np.abs(d) - 0.5)
+    assert float(losses["position"]) == pytest.approx(huber.mean(), rel=1e-4)
+
+
+def test_it_needs_the_point_it_is_to_find():
+    kind = toy.registry().task("vertex")
+    assert kind.needs(Vertex(), toy.DETECTOR).truth == ("vertex",)
+    assert kind.needs(Vertex(truth="decay"), toy.DETECTOR).truth == ("decay",)
