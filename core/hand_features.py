@@ -25,7 +25,7 @@ def features(events: Events, detector: Detector) -> tuple[list[str], Array]:
 
     Of a voxel grid: for each slab along z (a row of windows, or of patches if there is one window
     only) log1p of the summed charge and of the hits, their totals, the charge-weighted centre and
-    spread in mm and the first slab hit. Of an array: every number, on its declared scale. Of
+    spread in mm, and the first slab and plane hit. Of an array: every number, on its declared scale. Of
     tracks: how many, and all numbers of the longest. Of points: totals, centre and spread.
     """
     named = [
@@ -104,7 +104,10 @@ def _slabs(grid: VoxelGrid, table: Table) -> Named:
     for s in range(depth):
         yield f"log_charge_{s}", np.log1p(np.maximum(charge.reshape(shape)[:, s], 0))
         yield f"log_hits_{s}", np.log1p(hits[:, s])
-    yield "first_slab", np.where(hits.any(1), hits.argmax(1), depth)
+    yield "first_slab", np.where(hits.any(1), (hits > 0).argmax(1), depth)
+    first = np.full(len(table), grid.shape[2])
+    np.minimum.at(first, table.event, table["index"][:, 2].astype(np.int64))
+    yield "first_plane", first
 
 
 def _values(array: DenseArray, table: Table) -> Named:

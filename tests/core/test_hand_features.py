@@ -28,6 +28,7 @@ def test_features_by_hand(toy):
         found["cubes.spread_x"], [np.sqrt(0.25 * 7.5**2 + 0.75 * 2.5**2), 0, 0]
     )
     assert found["cubes.first_slab"].tolist() == [0, 1, 2]  # two rows of windows; 2 is none
+    assert found["cubes.first_plane"].tolist() == [0, 11, 12]
     np.testing.assert_allclose(found["cubes.log_charge_1"], np.log1p([0, 5, 0]))
 
 
@@ -89,3 +90,16 @@ def test_truth_that_is_missing_is_left_out(toy):
     train, test = events(toy, 60, seed=1), events(toy, 10, seed=2)
     bare = evolve(train, truth={"energy": train.truth["energy"]})
     assert set(yardstick(bare, evolve(test, truth={}), toy)) == {"energy/prediction"}
+
+
+def test_the_first_slab_is_not_the_fullest(toy):
+    one = Detector(name="one", about="", streams=(toy.stream("cubes"),))
+    columns = {
+        "index": np.array([[0, 0, 5], [1, 0, 11], [7, 7, 11]], np.int16),
+        "charge": np.ones(3, np.float32),
+        "pixels": np.ones(3, np.int32),
+    }
+    sample = Events({"cubes": Table(np.array([0, 3]), columns)}, {}, ("1/0",), np.arange(1))
+    names, x = features(sample, one)
+    found = dict(zip(names, x[0], strict=True))
+    assert (found["cubes.first_slab"], found["cubes.first_plane"]) == (0, 5)
