@@ -1,5 +1,7 @@
 """A batch as the model sees it: tensors of the events, and one plan per view.
 
+`intarsia.core.planner` makes them.
+
 Shape letters: n rows, F columns side by side, t visible tokens, h hidden patches asked for, m rows
 of those patches, w active windows, S summaries, R rows of L slots, B events, K tracks.
 """
@@ -9,20 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
-import numpy as np
 import torch
-from attrs import evolve, field, fields, frozen
+from attrs import evolve, fields, frozen
 from torch import Tensor
 
 from . import plan
-from .detector import Detector
-from .dotted import load
-from .events import Array, Events, Table
-from .normalise import scaled
-from .plan import Patches
-from .recipe import Model
-from .streams import Column, DenseArray, TrackSet, VoxelGrid
-from .task import StreamKind, View
+from .events import Array
+from .task import View
 
 
 class Tensors:
@@ -197,162 +192,3 @@ class Batch(Tensors):
 
     def __len__(self) -> int:
         return len(self.keys)
-
-
-@frozen(eq=False, kw_only=True)
-class Planner:
-    """Makes batches of a detector's events; picklable, so that it works in loader workers.
-
-    kinds: the kinds of stream that plugins bring, by declaration class.
-    """
-
-    detector: Detector
-    model: Model
-    normalisation: Mapping[str, Any]
-    kinds: Mapping[type, StreamKind] = field(factory=dict)
-
-    def __call__(self, events: Events, views: tuple[View, ...], rng: np.random.Generator) -> Batch:
-        """The batch of `events` with a plan for each of `views`; masks are drawn from `rng`."""
-        truth = {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in events.truth.items()}
-        plans = {view: self.plan(events, view, rng) for view in views}
-        return Batch(truth=truth, plans=plans, keys=events.keys)
-
-    def plan(self, events: Events, view: View, rng: np.random.Generator) -> Plan:
-        """What the encoder sees of `events` through `view`."""
-        streams: dict[str, StreamPlan] = {}
-        for stream in self.detector.streams:
-            table = events.streams[stream.name]
-            scale = self.normalisation["streams"][stream.name]
-            if isinstance(stream, VoxelGrid):
-                streams[stream.name] = grid_plan(table, stream, scale, self.model, view, rng)
-                continue
-            shown = rng.random(len(events)) >= view.drop
-            make = PLANS.get(type(stream)) or load(self.kinds[type(stream)].plan)
-            streams[stream.name] = make(table, stream, scale, shown)
-        return fuse(streams, len(events))
-
-
-def fuse(streams: Mapping[str, StreamPlan], b: int) -> Plan:
-    """Lay the latents and keys of all streams out per event."""
-    latents, keys = [np.arange(b)], []
-    for stream in streams.values():
-        keys.append(stream.owner.numpy())
-        if isinstance(stream, GridPlan):
-            latents.append(stream.summary_event.numpy())
-    return Plan(streams, Rows.of(latents, b), Rows.of(keys, b))
-
-
-def grid_plan(
-    table: Table,
-    grid: VoxelGrid,
-    scale: Mapping[str, Any],
-    model: Model,
-    view: View,
-    rng: np.random.Generator,
-) -> GridPlan:
-    """The plan of a voxel stream; a table without rows gives no tokens and no windows."""
-    windows = int(np.prod(grid.windows))
-    found = plan.patches(table, grid)
-    kept = plan.mask(found, windows, view, rng)
-    visible = np.flatnonzero(kept)
-    hidden = np.flatnonzero(~kept & (rng.random(len(kept)) < view.decode))
-    rows, offsets = plan.ragged(found.first, visible)
-    taken = found.rows[rows]
-    values = grid_values(table, grid.columns, scale)
-    active, group = np.unique(
-        found.event[visible] * windows + found.window[visible], return_inverse=True
-    )
-    summary = np.repeat(np.arange(len(active)), model.summaries)
-    layout = plan.pack([summary, group], model.row)
-    tensors = {
-        "cell": found.cell[rows],
-        "values": values[taken],
-        "bags": offsets[:-1],
-        "token": np.repeat(np.arange(len(visible)), np.diff(offsets)),
-        "event": found.event[visible],
-        "window": found.window[visible],
-        "place": found.place[visible],
-        "patch": found.patch[visible],
-        "source": layout.source,
-        "document": layout.document,
-        "slot": layout.slot,
-        "summary_event": active[summary] // windows,
-        "summary_window": active[summary] % windows,
-    }
-    names = [label.name for label in grid.labels if label.name in table.columns]
-    return GridPlan(
-        **{k: torch.from_numpy(v) for k, v in tensors.items()},
-        labels={k: torch.from_numpy(table[k][taken]) for k in names},
-        rows=Rows.of([found.event[visible]], len(table)),
-        hidden=_hidden(found, hidden, values, len(table)),
-    )
-
-
-def _hidden(found: Patches, chosen: Array, values: Array, b: int) -> Hidden:
-    rows, offsets = plan.ragged(found.first, chosen)
-    arrays = (
-        found.window[chosen],
-        found.place[chosen],
-        np.repeat(np.arange(len(chosen)), np.diff(offsets)),
-        found.cell[rows],
-        values[found.rows[rows]],
-    )
-    return Hidden(Rows.of([found.event[chosen]], b), *map(torch.from_numpy, arrays))
-
-
-def grid_values(table: Table, columns: tuple[Column, ...], scale: Mapping[str, Any]) -> Array:
-    """Columns in their declared scale over their root mean square, side by side, (n, F) float32.
-
-    They are not centred: a cell that is not hit counts as zero, so the mean must not.
-    """
-    return _side_by_side(table, columns, lambda c, v: v / np.asarray(scale[c.name]["rms"]), 1)
-
-
-def array_plan(
-    table: Table, array: DenseArray, scale: Mapping[str, Any], shown: Array
-) -> ArrayPlan:
-    """The plan of a dense array, whose values are standardised over the training split."""
-    values = _side_by_side(table, array.columns, _standard(scale), 1 + len(array.shape))
-    event = np.flatnonzero(table.counts)
-    return ArrayPlan(
-        values=torch.from_numpy(values.reshape(len(values), -1)),
-        event=torch.from_numpy(event),
-        shown=torch.from_numpy(np.flatnonzero(shown[event])),
-    )
-
-
-def track_plan(table: Table, tracks: TrackSet, scale: Mapping[str, Any], shown: Array) -> TrackPlan:
-    """The plan of a track set; missing points count as not hit, missing columns as average."""
-    points = _side_by_side(table, tracks.points, _standard(scale), 2)
-    hit = np.isfinite(points).all(-1)
-    columns = _side_by_side(table, tracks.columns, _standard(scale), 1)
-    return TrackPlan(
-        columns=torch.from_numpy(np.nan_to_num(columns)),
-        points=torch.from_numpy(np.nan_to_num(points)),
-        hit=torch.from_numpy(hit),
-        event=torch.from_numpy(table.event),
-        rows=Rows.of([table.event], len(table)),
-        counts=torch.from_numpy(table.counts),
-        leading=torch.from_numpy(table.offsets[:-1][table.counts > 0]),
-        shown=torch.from_numpy(np.flatnonzero(shown)),
-    )
-
-
-def _standard(scale: Mapping[str, Any]) -> Callable[[Column, Array], Array]:
-    return lambda c, v: (v - np.asarray(scale[c.name]["mean"])) / np.asarray(scale[c.name]["std"])
-
-
-def _side_by_side(
-    table: Table, columns: tuple[Column, ...], norm: Callable[[Column, Array], Array], lead: int
-) -> Array:
-    """Scaled columns as float32, (n, ..., F): `lead` axes, then the numbers of all columns."""
-    parts = []
-    for column in columns:
-        values = norm(column, scaled(column, table[column.name].astype(np.float32)))
-        parts.append(values.reshape(*values.shape[:lead], column.width))
-    shape = table[columns[0].name].shape[:lead] if columns else (int(table.offsets[-1]),)
-    whole = np.concatenate(parts, -1) if parts else np.zeros((*shape, 0))
-    return whole.astype(np.float32)
-
-
-PLANS: dict[type, Callable[..., StreamPlan]] = {DenseArray: array_plan, TrackSet: track_plan}

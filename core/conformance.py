@@ -8,13 +8,13 @@ import numpy as np
 import torch
 
 from . import sample
-from .batch import Planner
 from .detector import Detector
 from .encoder import Encoded, Encoder
 from .errors import DeclarationError, RunError
 from .events import Events, Table, checked
 from .network import kinds
 from .normalise import unit_normalisation
+from .planner import Planner
 from .plugins import Registry
 from .recipe import Model, Recipe
 from .store import EventFile

@@ -14,8 +14,9 @@ import numpy as np
 from attrs import define, field, frozen
 from torch.utils.data import DataLoader, Dataset
 
-from .batch import Batch, Planner
+from .batch import Batch
 from .events import Array, Events
+from .planner import Planner
 from .store import EventFile
 from .task import View
 

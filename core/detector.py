@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from attrs import Attribute, asdict, field, frozen
@@ -77,17 +77,33 @@ class Frame:
     shift: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
+def _streams(value: Iterable[Stream]) -> tuple[Stream, ...]:
+    return tuple(value)
+
+
+def _labels(value: Iterable[Label]) -> tuple[Label, ...]:
+    return tuple(value)
+
+
+def _readers(value: Iterable[Reader]) -> tuple[Reader, ...]:
+    return tuple(value)
+
+
+def _augmentations(value: Iterable[Augmentation]) -> tuple[Augmentation, ...]:
+    return tuple(value)
+
+
 @frozen(kw_only=True)
 class Detector:
     """A detector as data: the one thing a detector plugin returns."""
 
     name: str = field(validator=[instance_of(str), name_field])
     about: str
-    streams: tuple[Stream, ...] = field(converter=tuple)
-    truth: tuple[Label, ...] = field(default=(), converter=tuple)
-    readers: tuple[Reader, ...] = field(default=(), converter=tuple)
+    streams: tuple[Stream, ...] = field(converter=_streams)
+    truth: tuple[Label, ...] = field(default=(), converter=_labels)
+    readers: tuple[Reader, ...] = field(default=(), converter=_readers)
     simulation: Simulation | None = None
-    augmentations: tuple[Augmentation, ...] = field(default=(), converter=tuple)
+    augmentations: tuple[Augmentation, ...] = field(default=(), converter=_augmentations)
     display: Display | None = None
     frame: Frame | None = None
     source: str = ""

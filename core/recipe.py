@@ -112,8 +112,9 @@ class Stage:
     start: an earlier stage. starts: several variants of the stage by name, each a mapping of the
     keys that differ; the stage ``finetune`` becomes ``finetune/scratch``, ``finetune/mae``, ...
     tasks: instances by name; in YAML the options, and `kind` where it is not the name.
-    labels: train on so many events of the training split, drawn by the seed. limit: steps at most.
-    drop_path: largest probability that a block is skipped in training.
+    labels: train on so many events of the training split, drawn by the seed.
+    check_every: epochs between validations, at most. drop_path: largest probability that a block is
+    skipped in training.
     """
 
     epochs: int = field(validator=ge(1))
@@ -125,9 +126,7 @@ class Stage:
     labels: int | None = field(
         default=None, validator=optional(ge(1)), metadata={"also": ("n_labels", "budget")}
     )
-    limit: int | None = field(
-        default=None, validator=optional(ge(1)), metadata={"also": ("steps", "max_steps")}
-    )
+    check_every: int = field(default=1, validator=ge(1), metadata={"also": ("validate",)})
     drop_path: float = field(default=0.0, validator=and_(ge(0), lt(1)))
     precision: str = field(default="auto", validator=in_(("auto", "float32", "bfloat16")))
 

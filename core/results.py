@@ -13,7 +13,7 @@ import numpy as np
 from .data import Sample
 from .evaluate import features, predictions
 from .events import Array
-from .hand_features import hand_features
+from .hand_features import features as features_by_hand
 from .network import Network
 from .pictures import pictures
 from .probe import linear_probe
@@ -119,7 +119,7 @@ def _hand(bench: Bench, numbers: Array) -> Array:
     parts = []
     for i in range(0, len(numbers), 256):
         block = bench.file.take(numbers[i : i + 256], labels=False)
-        parts.append(hand_features(block, bench.detector)[0])
+        parts.append(features_by_hand(block, bench.detector)[1])
         bench.notify(Progress("features by hand", min(i + 256, len(numbers)), len(numbers)))
     return np.concatenate(parts)
 

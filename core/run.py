@@ -17,6 +17,7 @@ from .results import results
 from .run_folder import Folder
 from .stages import Bench, learn
 from .store import EventFile, atomic
+from .train import share_cores
 
 
 def run(
@@ -49,6 +50,7 @@ def run(
         workers=1 if workers is None else max(0, workers - 1),
         notify=notify,
     )
+    share_cores(bench.workers)
     for name in chosen:
         for seed in recipe.seeds if "/" in name else recipe.seeds[:1]:
             learn(bench, name, recipe.stages[name], seed)

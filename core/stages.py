@@ -8,7 +8,6 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from .batch import Planner
 from .card import Card
 from .checkpoint import digest, load
 from .data import Order, Sample, draws
@@ -16,6 +15,7 @@ from .detector import Detector, declaration
 from .errors import RunError
 from .events import Array
 from .network import Network, kinds, network, views_of
+from .planner import Planner
 from .plugins import Registry
 from .progress import Notify
 from .recipe import Recipe, Stage

@@ -15,6 +15,7 @@ from .checkpoint import load_state
 from .network import Network
 from .progress import Notify
 from .recipe import Stage
+from .run_folder import cores
 from .train_callbacks import Keeper, Log, Teller
 from .train_module import Setup, StageModule
 from .train_state import restore
@@ -66,6 +67,15 @@ def train(
                 warnings.filterwarnings("ignore", advice)
             trainer(setup, callbacks).fit(module)
     return files
+
+
+def share_cores(workers: int) -> None:
+    """Leave a core to each loader worker: threads that wait for each other are far slower than few.
+
+    Does nothing where the model runs on a GPU.
+    """
+    if not torch.cuda.is_available():
+        torch.set_num_threads(max(1, cores() - workers))
 
 
 def finished(folder: Path) -> int:

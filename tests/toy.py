@@ -11,13 +11,14 @@ import numpy as np
 import torch
 
 from intarsia.core import sample
-from intarsia.core.batch import Batch, Planner
+from intarsia.core.batch import Batch
 from intarsia.core.data import Order, Sample
 from intarsia.core.detector import Detector
 from intarsia.core.encoder import Encoder
 from intarsia.core.events import Events, Table
 from intarsia.core.network import Network, network
 from intarsia.core.normalise import unit_normalisation
+from intarsia.core.planner import Planner
 from intarsia.core.plugins import Registry, Source
 from intarsia.core.recipe import DecoderSize, Instance, Model, Optim, Stage
 from intarsia.core.store import EventFile, EventWriter

@@ -6,9 +6,10 @@ import torch
 import toy
 from attrs import evolve
 
-from intarsia.core.batch import GridPlan, Planner, Rows
+from intarsia.core.batch import GridPlan, Rows
 from intarsia.core.events import Events, Table
 from intarsia.core.normalise import scaled, unit_normalisation
+from intarsia.core.planner import Planner
 from intarsia.core.task import View
 
 EVERYTHING = View()

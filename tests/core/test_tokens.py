@@ -7,9 +7,9 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intarsia.core.batch import grid_plan
 from intarsia.core.errors import DeclarationError
 from intarsia.core.events import Table, cumulated
+from intarsia.core.planner import grid_plan
 from intarsia.core.streams import Column, PointCloud, VoxelGrid
 from intarsia.core.task import View
 from intarsia.core.tokens import OCCUPANCY, PatchEmbedding, tokeniser

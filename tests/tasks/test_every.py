@@ -9,11 +9,11 @@ import toy
 from attrs import evolve, fields
 
 from intarsia.core import sample
-from intarsia.core.batch import Planner
 from intarsia.core.conformance import SMALL
 from intarsia.core.events import Events, Table
 from intarsia.core.network import kinds, network
 from intarsia.core.normalise import unit_normalisation
+from intarsia.core.planner import Planner
 from intarsia.core.plugins import registry
 from intarsia.core.recipe import DecoderSize, Instance, Stage
 from intarsia.core.streams import Label, VoxelGrid
