@@ -8,8 +8,10 @@ It is a fast, parametrised simulation: neither GEANT4 nor GENIE. Modules, from t
 - `particles`: the species, their masses, lifetimes and PDG numbers.
 - `materials`, `ionisation`: PDG material constants; Bethe loss and Landau fluctuations.
 - `electromagnetic`, `hadronic`: what photons, electrons and hadrons do in matter.
+- `medium`: a detector's layers, cells and tables as the kernels see them.
 - `store`: particles still to be followed, energy deposited in cells, particles that leave.
-- `charged`, `neutral`, `transport`: follow particles through layers along z cut into cells.
+- `charged`, `neutral`, `endings`, `transport`: follow particles through layers along z, some cut
+  into cells.
 - `strings`, `decays`, `charm`, `dis`: neutrino interactions, in GeV.
 - `showers`: calorimeter showers from their average shapes.
 - `trackfit`: a Kalman filter for muons in magnetised iron.

@@ -12,26 +12,33 @@ from __future__ import annotations
 import math
 
 from .compiled import Array, compiled
-from .electromagnetic import (
-    ELECTRON_CUT, PHOTON_CUT, knocked, michel, radiated, radiation_rate,
-)  # fmt: skip
-from .hadronic import QUENCHED, interact, neutral_pion, nucleon
-from .ionisation import CUT, LANDAU_SIZE, LOG_LOW, LOG_SIZE, LOG_STEPS, SPREAD_SIZE, SPREAD_STEPS
+from .electromagnetic import ELECTRON_CUT, knock_on, next_photon, radiate, radiative_loss
+from .endings import decay, stopped
+from .hadronic import QUENCHED, interact
+from .ionisation import LANDAU_SIZE, LOG_LOW, LOG_SIZE, LOG_STEPS, SPREAD_SIZE, SPREAD_STEPS
 from .medium import Medium
 from .particles import (
-    CATEGORY, ELECTRON, FLIGHT, GAMMA, K_MINUS, K_PLUS, M_E, M_K, M_MU, M_PI, M_PI0, MASS,
-    MU_MINUS, MU_PLUS, MUONIC, PI_MINUS, PI_PLUS, POSITRON, PROTON,
+    CATEGORY,
+    ELECTRON,
+    FLIGHT,
+    GAMMA,
+    M_E,
+    MASS,
+    MUONIC,
+    PI_MINUS,
+    PI_PLUS,
+    POSITRON,
+    PROTON,
 )  # fmt: skip
-from .random import exponential, isotropic, normals, uniform
+from .random import exponential, normals, uniform
 from .store import Store, deposit, leave, locate, push
-from .vectors import Vector, deflect, split
+from .vectors import deflect
 
 FAR = 1e30
 NUDGE = 1e-5  # mm beyond a boundary, so that the next step begins in the next cell
 HEAVY_CUT = 0.3  # MeV; slower muons and hadrons stop
 STRIDE = 20.0  # mm; longest step in layers without cells
 MIN_ANGLE2 = 2.0e-5  # rad^2; scattering is saved up until its width is 4.5 mrad
-TRANSFER = 20.0  # MeV; smallest radiative loss of a muon that is made, as one photon or electron
 SAME = 0.98  # the loss per mm is kept until the energy has fallen by this factor
 NOTHING, PHOTON, COLLISION, STOP, DECAY = range(5)  # what ends a step
 
@@ -46,60 +53,6 @@ def highland(t: float) -> float:
 
 
 @compiled
-def radiative_loss(state: Array, energy: float, b: float, step: float) -> float:
-    """Energy of a catastrophic muon loss within `step` mm, or 0.
-
-    1/nu^2 spectrum of loss nu between TRANSFER and E / 2, normalised to a mean of b(E) E per mm; b
-    rises from a third of its 1 TeV value at 1 GeV (PDG muon tables, by eye).
-    """
-    high = 0.5 * energy
-    b *= min(1.1, 0.35 + 0.65 * math.log10(energy * 1e-3) / 3.0)
-    rate = b * energy / math.log(high / TRANSFER) * (1.0 / TRANSFER - 1.0 / high)
-    if uniform(state) > rate * step:
-        return 0.0
-    return knocked(state, TRANSFER, high)
-
-
-@compiled
-def _stopped(stack: Array, count: Array, state: Array, kind: int, at: Vector, gen: float) -> None:
-    """What a particle at rest becomes: Michel electrons, annihilation, capture stars."""
-    ax, ay, az = isotropic(state)
-    way = (ax, ay, az)
-    if kind == POSITRON:
-        push(stack, count, GAMMA, at, way, M_E, gen)
-        push(stack, count, GAMMA, at, (-ax, -ay, -az), M_E, gen)
-    elif kind == MU_PLUS:
-        push(stack, count, POSITRON, at, way, michel(state), gen)
-    elif kind == MU_MINUS and uniform(state) < 0.92:  # the others are captured in carbon
-        push(stack, count, ELECTRON, at, way, michel(state), gen)
-    elif kind == PI_PLUS:
-        push(stack, count, MU_PLUS, at, way, 4.12, gen)
-    elif kind == K_PLUS:
-        push(stack, count, MU_PLUS, at, way, 152.5, gen)
-    elif kind == PI_MINUS or kind == K_MINUS:
-        for _ in range(3):
-            e = 2.0 + 18.0 * exponential(state)
-            push(stack, count, nucleon(state, 0.35), at, isotropic(state), e, gen)
-
-
-@compiled
-def _decay(
-    stack: Array, count: Array, state: Array, kind: int, at: Vector, way: Vector, energy: float,
-    gen: float,
-) -> None:  # fmt: skip
-    """Decay in flight of a charged pion (mu nu) or kaon (mu nu 3 : pi pi0 1, the rest shared)."""
-    mass = MASS[kind]
-    positive = kind == PI_PLUS or kind == K_PLUS
-    if kind <= PI_MINUS or uniform(state) < 0.75:
-        e, way1, _, _ = split(state, mass, energy + mass, way, M_MU, 0.0)
-        push(stack, count, MU_PLUS if positive else MU_MINUS, at, way1, e - M_MU, gen)
-        return
-    e, way1, e0, way2 = split(state, M_K, energy + M_K, way, M_PI, M_PI0)
-    push(stack, count, PI_PLUS if positive else PI_MINUS, at, way1, e - M_PI, gen)
-    neutral_pion(stack, count, state, at, way2, e0, gen)
-
-
-@compiled
 def _to_cell(u: float, here: float, low: float, pitch: float, i: int) -> float:
     """Path along direction component 1 / u to the border of cell `i`."""
     return ((i + 1 if u > 0.0 else i) * pitch + low - here) * u
@@ -108,48 +61,6 @@ def _to_cell(u: float, here: float, low: float, pitch: float, i: int) -> float:
 @compiled
 def _inverse(u: float) -> float:
     return 1.0 / u if abs(u) > 1e-9 else 1e9
-
-
-@compiled
-def _knock_on(
-    stack: Array, count: Array, state: Array, at: Vector, way: Vector, heavy: bool, energy: float,
-    limit: float, rate: float, gen: float,
-) -> float:  # fmt: skip
-    """Make a delta ray above CUT, if there is one; its energy.
-
-    limit: largest transfer to an electron at rest; rate: xi step / beta^2, MeV.
-    """
-    high = min(0.5 * energy, limit) if heavy else 0.5 * energy
-    if high < 1.1 * CUT or uniform(state) > rate * (1.0 / CUT - 1.0 / high):
-        return 0.0
-    t = knocked(state, CUT, high)
-    theta = math.sqrt(2.0 * M_E / (t + 2.0 * M_E))
-    phi = 2.0 * math.pi * uniform(state)
-    turned = deflect(way, theta * math.cos(phi), theta * math.sin(phi))
-    push(stack, count, ELECTRON, at, turned, t, gen)
-    return t
-
-
-@compiled
-def _radiate(
-    stack: Array, count: Array, state: Array, at: Vector, way: Vector, energy: float, gen: float
-) -> float:
-    """Make one bremsstrahlung photon; its energy."""
-    if energy < 1.2 * PHOTON_CUT:
-        return 0.0
-    t = radiated(state, energy)
-    a, b = normals(state)
-    theta = 0.6 / max(energy - t, 1.0)
-    push(stack, count, GAMMA, at, deflect(way, theta * a, theta * b), t, gen)
-    return t
-
-
-@compiled
-def _next_photon(state: Array, energy: float) -> float:
-    """Radiation lengths before the next photon."""
-    if energy <= 1.5 * PHOTON_CUT:
-        return FAR
-    return exponential(state) / radiation_rate(energy)
 
 
 @compiled
@@ -166,7 +77,7 @@ def follow_charged(s: Store, medium: Medium, state: Array, row: Array) -> None:
     electron, hadron = kind <= POSITRON, kind >= PI_PLUS
     layers, grid, matter = medium.layers, medium.grid, medium.matter
     landau, spread = medium.landau, medium.spread
-    stack, slot, cells, dep, count = s.stack, s.slot, s.cell, s.deposit, s.count
+    stack, slot, cells, dep, count = s.stack, s.slot, s.cell, s.deposit, s.used
     table = medium.light if electron else medium.heavy
     cut = ELECTRON_CUT if electron else HEAVY_CUT
     x_low, y_low, pitch, nx, ny, nz = grid[0], grid[1], grid[2], grid[3], grid[4], grid[5]
@@ -178,7 +89,7 @@ def follow_charged(s: Store, medium: Medium, state: Array, row: Array) -> None:
     life = FAR  # mm to go before decay
     if FLIGHT[kind] > 0.0:
         life = exponential(state) * FLIGHT[kind] * math.sqrt(energy * (energy + 2 * mass)) / mass
-    radiation = _next_photon(state, energy) if electron else FAR  # radiation lengths to go
+    radiation = next_photon(state, energy) if electron else FAR  # radiation lengths to go
     seen = applied = 0.0  # radiation lengths so far, and h(t) at the last deflection
     known, last, loss, width, beta2, limit, per_x0, mu = FAR, -1, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0
     vx, vy, vz = _inverse(ux), _inverse(uy), _inverse(uz)
@@ -245,11 +156,11 @@ def follow_charged(s: Store, medium: Medium, state: Array, row: Array) -> None:
                 deposit(slot, cells, dep, count, cell, category, generation, e, light)
         x, y, z = x + ux * step, y + uy * step, z + uz * step
         if event == STOP:
-            _stopped(stack, count, state, kind, (x, y, z), daughter)
+            stopped(stack, count, state, kind, (x, y, z), daughter)
             return
         if active and energy > 60.0:
             rate = xi * step / beta2
-            energy -= _knock_on(
+            energy -= knock_on(
                 stack,
                 count,
                 state,
@@ -277,8 +188,8 @@ def follow_charged(s: Store, medium: Medium, state: Array, row: Array) -> None:
                 vx, vy, vz = _inverse(ux), _inverse(uy), _inverse(uz)
                 applied = h
         if event == PHOTON:
-            energy -= _radiate(stack, count, state, (x, y, z), (ux, uy, uz), energy, daughter)
-            radiation = _next_photon(state, energy)
+            energy -= radiate(stack, count, state, (x, y, z), (ux, uy, uz), energy, daughter)
+            radiation = next_photon(state, energy)
         elif event == COLLISION and energy > 30.0:
             spot = interact(stack, count, state, kind, (x, y, z), (ux, uy, uz), energy, daughter)
             if cell >= 0:
@@ -289,7 +200,7 @@ def follow_charged(s: Store, medium: Medium, state: Array, row: Array) -> None:
         elif event == COLLISION:
             lengths = FAR
         elif event == DECAY:
-            _decay(stack, count, state, kind, (x, y, z), (ux, uy, uz), energy, daughter)
+            decay(stack, count, state, kind, (x, y, z), (ux, uy, uz), energy, daughter)
             return
         if x <= x_low or x >= x_high or y <= y_low or y >= y_high:
             return

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from .compiled import Array, allocating, compiled
-from .decays import ELECTRON, ETA, K, K0, LAMBDA, MUON, P, PI, PI0, anywhere, many_body, two_body
+from .decays import ELECTRON, ETA, K0, LAMBDA, MUON, PI, PI0, K, P, anywhere, many_body, two_body
 from .random import uniform
 
 D0, D_PLUS, D_S, LAMBDA_C = 1.86484, 1.86966, 1.96835, 2.28646

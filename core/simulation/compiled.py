@@ -37,10 +37,11 @@ def allocating(function: F) -> F:
 
 def _compiled(function: F, **options: bool) -> F:
     config: Any = numba.config
+    njit: Any = numba.njit
     before = config.CACHE_DIR
     config.CACHE_DIR = str(_folder(Path(function.__code__.co_filename).parent))
     try:
-        kernel = numba.njit(cache=True, error_model="numpy", fastmath=FAST, **options)(function)
+        kernel = njit(cache=True, error_model="numpy", fastmath=FAST, **options)(function)
     finally:
         config.CACHE_DIR = before
     _plain_numbers(kernel)

@@ -14,7 +14,7 @@ import math
 
 from .charm import LAMBDA_C, decay_excited
 from .compiled import Array, compiled
-from .decays import ELECTRON, K, K0, LAMBDA, MUON, TAU, decay_resonances
+from .decays import ELECTRON, K0, LAMBDA, MUON, TAU, K, decay_resonances
 from .random import normals, uniform
 from .strings import fragment
 from .vectors import boost, deflect, rotate

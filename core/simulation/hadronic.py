@@ -14,7 +14,15 @@ import math
 
 from .compiled import Array, compiled
 from .particles import (
-    K_LONG, K_SHORT, M_PI0, MASS, NEUTRON, PI_MINUS, PI_PLUS, PI_ZERO, PROTON,
+    K_LONG,
+    K_SHORT,
+    M_PI0,
+    MASS,
+    NEUTRON,
+    PI_MINUS,
+    PI_PLUS,
+    PI_ZERO,
+    PROTON,
 )  # fmt: skip
 from .random import exponential, isotropic, normals, uniform
 from .store import push
@@ -81,7 +89,7 @@ def _slow(
         a, b = normals(state)
         push(stack, count, kind, at, deflect(way, 0.5 * a, 0.5 * b), share * left, gen)
         left *= 1.0 - share
-    elif r < 0.55 and (kind == PI_PLUS or kind == PI_MINUS) and energy > 150.0:
+    elif r < 0.55 and (kind in (PI_PLUS, PI_MINUS)) and energy > 150.0:
         a, b = normals(state)
         turned = deflect(way, 0.5 * a, 0.5 * b)
         neutral_pion(stack, count, state, at, turned, 0.7 * left + M_PI0, gen)
@@ -138,7 +146,7 @@ def _chain(
             break
         kind = _secondary(state, left)
         rest = M_PI0 if kind < 0 else MASS[kind]
-        if kind == PROTON or kind == NEUTRON:
+        if kind in (PROTON, NEUTRON):
             rest = 0.0  # they were there before
         share = 1.0 - (1.0 - uniform(state)) ** (1.0 / SOFTNESS)
         e = max(share * left - rest, 30.0 + 150.0 * uniform(state))
@@ -170,7 +178,7 @@ def interact(
         _slow(stack, count, state, kind, at, way, energy, left, gen)
         return spot
     leading = kind
-    if (kind == PI_PLUS or kind == PI_MINUS) and uniform(state) < 0.12:
+    if (kind in (PI_PLUS, PI_MINUS)) and uniform(state) < 0.12:
         leading = PI_ZERO
     e = max(LEADING * uniform(state) * left, min(left, 80.0))
     _emit(stack, count, state, leading, at, way, e, gen)

@@ -10,8 +10,21 @@ from .electromagnetic import COMPTON_CUT, ELECTRON_CUT, LN_LOW, LN_SIZE, LN_STEP
 from .hadronic import QUENCHED, interact, neutral_pion
 from .medium import Medium
 from .particles import (
-    ELECTRON, FLIGHT, GAMMA, K_SHORT, LAMBDA, M_E, M_P, M_PI, M_PI0, MASS, NEUTRON, PI_MINUS,
-    PI_PLUS, POSITRON, PROTON,
+    ELECTRON,
+    FLIGHT,
+    GAMMA,
+    K_SHORT,
+    LAMBDA,
+    M_E,
+    M_P,
+    M_PI,
+    M_PI0,
+    MASS,
+    NEUTRON,
+    PI_MINUS,
+    PI_PLUS,
+    POSITRON,
+    PROTON,
 )  # fmt: skip
 from .random import exponential, isotropic, normals, uniform
 from .store import Store, cell_of, deposit, leave, locate, push
@@ -45,7 +58,7 @@ def _compton(
     phi = 2.0 * math.pi * uniform(state)
     if after > COMPTON_CUT:
         turned = polar(way, math.acos(max(-1.0, min(1.0, c))), phi)
-        push(s.stack, s.count, GAMMA, at, turned, after, own)
+        push(s.stack, s.used, GAMMA, at, turned, after, own)
     gen = min(own + 1.0, 2.0)
     if e - after <= ELECTRON_CUT:
         if cell >= 0:
@@ -53,7 +66,7 @@ def _compton(
                 s.slot,
                 s.cell,
                 s.deposit,
-                s.count,
+                s.used,
                 cell,
                 0,
                 int(gen),
@@ -62,7 +75,7 @@ def _compton(
             )
         return
     turned = polar(way, math.atan2(after * sine, e - after * c), phi + math.pi)
-    push(s.stack, s.count, ELECTRON, at, turned, e - after, gen)
+    push(s.stack, s.used, ELECTRON, at, turned, e - after, gen)
 
 
 @compiled
@@ -96,7 +109,7 @@ def _per_mm(photons: Array, matter: Array, kind: int, energy: float, m: int, j: 
         return photons[2, m, j]
     if kind == NEUTRON and energy < SLOW_NEUTRON:
         return ELASTIC * matter[m, 3]
-    return matter[m, 1 if kind == NEUTRON or kind == LAMBDA else 2]
+    return matter[m, 1 if kind in (NEUTRON, LAMBDA) else 2]
 
 
 @compiled
@@ -118,26 +131,26 @@ def _collide(
         photons, m = medium.photons, int(medium.layers[layer, 2])
         r = uniform(state) * photons[2, m, j]
         if r < photons[0, m, j]:
-            _convert(s.stack, s.count, state, at, way, energy, own + 1.0)
+            _convert(s.stack, s.used, state, at, way, energy, own + 1.0)
         elif r < photons[1, m, j]:
             _compton(s, state, at, way, energy, own, cell)
         else:
-            push(s.stack, s.count, ELECTRON, at, way, energy, own + 1.0)
+            push(s.stack, s.used, ELECTRON, at, way, energy, own + 1.0)
         return
     spot = 0.0
     if kind == NEUTRON and energy < SLOW_NEUTRON:
         spot = uniform(state) * energy
         if energy - spot > 0.5:
-            push(s.stack, s.count, NEUTRON, at, isotropic(state), energy - spot, own)
+            push(s.stack, s.used, NEUTRON, at, isotropic(state), energy - spot, own)
     elif energy > 30.0:
         hit = PROTON if kind == LAMBDA else kind
-        spot = interact(s.stack, s.count, state, hit, at, way, energy, own + 1.0)
+        spot = interact(s.stack, s.used, state, hit, at, way, energy, own + 1.0)
     if spot > 0.3 and cell >= 0:
         deposit(
             s.slot,
             s.cell,
             s.deposit,
-            s.count,
+            s.used,
             cell,
             2,
             int(min(own + 1.0, 2.0)),
@@ -155,8 +168,8 @@ def follow_neutral(s: Store, medium: Medium, state: Array, row: Array) -> None:
     x, y, z, way = row[1], row[2], row[3], (row[4], row[5], row[6])
     ux, uy, uz = way
     layers, grid, matter, photons = medium.layers, medium.grid, medium.matter, medium.photons
-    layer = locate(layers, z, s.count[4])
-    s.count[4] = layer
+    layer = locate(layers, z, s.used[4])
+    s.used[4] = layer
     depth, life, j = exponential(state), 1e30, 0
     if kind == GAMMA:
         j = max(0, min(int((math.log(energy) - LN_LOW) * LN_STEPS), LN_SIZE - 1))
@@ -175,7 +188,7 @@ def follow_neutral(s: Store, medium: Medium, state: Array, row: Array) -> None:
             return
         if step == life:
             at = (x, y, z)
-            _decay(s.stack, s.count, state, kind, at, way, energy, own + 1.0)
+            _decay(s.stack, s.used, state, kind, at, way, energy, own + 1.0)
             return
         if step < d:
             _collide(s, medium, state, kind, (x, y, z), way, energy, own, layer, j)
@@ -187,6 +200,6 @@ def follow_neutral(s: Store, medium: Medium, state: Array, row: Array) -> None:
         if layer < 0:
             return
         if layer >= layers.shape[0]:
-            leave(s.left, s.count, row, (x, y, layers[layer - 1, 1]), way, energy)
+            leave(s.left, s.used, row, (x, y, layers[layer - 1, 1]), way, energy)
             return
         z = layers[layer, 0] if uz > 0.0 else layers[layer, 1]

@@ -55,8 +55,7 @@ def bits(state: Array) -> int:
     s2 ^= shifted
     state[0], state[1], state[2] = s0, s1, s2
     state[3] = (s3 << np.uint64(45)) | (s3 >> np.uint64(19))
-    word: int = np.int64(result >> np.uint64(11))  # the low bits of xoshiro256+ are weak
-    return word
+    return np.int64(result >> np.uint64(11))  # type: ignore[return-value] # a plain int, compiled
 
 
 @compiled

@@ -17,7 +17,7 @@ from .vectors import Vector
 
 # Columns of the stack and of what left: kind, position mm, direction, kinetic energy MeV, generation
 KIND, X, Y, Z, UX, UY, UZ, ENERGY, GENERATION = range(9)
-# Entries of `count`
+# Entries of `used`, which kernels call `count`
 WAITING, CELLS, LEFT, LOST, HINT = range(5)
 # Columns of `deposit`: true MeV by category, by generation (0, 1, 2 and more), then quenched light
 LIGHT = 6
@@ -29,7 +29,7 @@ class Store(NamedTuple):
 
     stack: (S, 9) particles to follow. left: (E, 9) particles that left through the back.
     slot: (cells,) int32, row of a cell in `cell` and `deposit`, or -1. cell: (V,) int64.
-    deposit: (V, 7) float32. count: (5,) int64, rows in use, particles lost for want of room, the layer
+    deposit: (V, 7) float32. used: (5,) int64, rows in use, particles lost for want of room, the layer
     of the last particle.
     """
 
@@ -38,7 +38,7 @@ class Store(NamedTuple):
     slot: Array
     cell: Array
     deposit: Array
-    count: Array
+    used: Array
 
 
 def store(cells: int, particles: int = 60_000, rows: int = 200_000) -> Store:
@@ -55,8 +55,8 @@ def store(cells: int, particles: int = 60_000, rows: int = 200_000) -> Store:
 
 def clear(s: Store) -> None:
     """Empty the buffers of `s`, touching only what was used."""
-    s.slot[s.cell[: s.count[CELLS]]] = -1
-    s.count[:] = 0
+    s.slot[s.cell[: s.used[CELLS]]] = -1
+    s.used[:] = 0
 
 
 @compiled

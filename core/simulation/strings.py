@@ -16,8 +16,22 @@ import math
 from .charm import D0, D0_STAR, D_PLUS, D_S, D_S_STAR, D_STAR, LAMBDA_C, SIGMA_C
 from .compiled import Array, compiled
 from .decays import (
-    DELTA, ETA, ETA_PRIME, K, K0, K_STAR, LAMBDA, N, OMEGA, P, PHI, PI, PI0, RHO,
-    SIGMA_MINUS, SIGMA_PLUS,
+    DELTA,
+    ETA,
+    ETA_PRIME,
+    K0,
+    K_STAR,
+    LAMBDA,
+    OMEGA,
+    PHI,
+    PI,
+    PI0,
+    RHO,
+    SIGMA_MINUS,
+    SIGMA_PLUS,
+    K,
+    N,
+    P,
 )  # fmt: skip
 from .random import breit_wigner, normals, uniform
 

@@ -23,10 +23,10 @@ def transport(s: Store, medium: Medium, state: Array) -> None:
     row = np.zeros(9)
     x_high, y_high = grid[0] + grid[3] * grid[2], grid[1] + grid[4] * grid[2]
     z_low, z_high = layers[0, 0], layers[layers.shape[0] - 1, 1]
-    while s.count[0] > 0:
-        s.count[0] -= 1
+    while s.used[0] > 0:
+        s.used[0] -= 1
         for c in range(9):
-            row[c] = s.stack[s.count[0], c]
+            row[c] = s.stack[s.used[0], c]
         if row[1] <= grid[0] or row[1] >= x_high or row[2] <= grid[1] or row[2] >= y_high:
             continue
         if row[3] < z_low or row[3] >= z_high:

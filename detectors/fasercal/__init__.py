@@ -95,25 +95,27 @@ TRUTH = (
     Label(name="weight", about="nominal over sampled abundance of the event's kind"),
 )
 
+SIMULATION = Simulation(
+    make="intarsia.detectors.fasercal.simulation:make",
+    options={
+        "mix": "balanced",
+        "photo_electrons": 10.0,
+        "cross_talk": 0.03,
+        "threshold": 0.5,
+        "iterations": 8,
+    },
+    about="mix: balanced or nominal; photo-electrons per MeV and fibre; light to each "
+    "neighbour; threshold in MeV; iterations of the reconstruction",
+)
+
 FASERCAL = Detector(
     name="fasercal",
     about="FASERCal, generation B: 3DCal, ECAL, AHCAL and muon spectrometer",
-    streams=(THREEDCAL, ECAL, AHCAL, MUON),
-    truth=TRUTH,
-    simulation=Simulation(
-        make="intarsia.detectors.fasercal.simulation:make",
-        options={
-            "mix": "balanced",
-            "photo_electrons": 10.0,
-            "cross_talk": 0.03,
-            "threshold": 0.5,
-            "iterations": 8,
-        },
-        about="mix: balanced or nominal; photo-electrons per MeV and fibre; light to each "
-        "neighbour; threshold in MeV; iterations of the reconstruction",
-    ),
+    streams=(THREEDCAL, ECAL, AHCAL, MUON),  # type: ignore[arg-type]
+    truth=TRUTH,  # type: ignore[arg-type]
+    simulation=SIMULATION,
     # No mirror: the beam is tilted with respect to the detector.
-    augmentations=(
+    augmentations=(  # type: ignore[arg-type]
         Augmentation(kind="charge_scale", streams=("3dcal",), size=0.05),
         Augmentation(kind="smear", streams=("3dcal",), size=0.05),
         Augmentation(kind="dropout", streams=("3dcal",), size=0.05),

@@ -15,7 +15,13 @@ from intarsia.core.simulation.compiled import Array, allocating, compiled
 from intarsia.core.simulation.hadronic import neutral_pion, nucleon
 from intarsia.core.simulation.medium import Medium
 from intarsia.core.simulation.particles import (
-    ELECTROMAGNETIC, HADRONIC, MASS, MUONIC, NOT_FOLLOWED, PI_ZERO, kind_of,
+    ELECTROMAGNETIC,
+    HADRONIC,
+    MASS,
+    MUONIC,
+    NOT_FOLLOWED,
+    PI_ZERO,
+    kind_of,
 )  # fmt: skip
 from intarsia.core.simulation.random import exponential, isotropic, normals, uniform
 from intarsia.core.simulation.store import Store, cell_of, deposit, locate, push
@@ -95,15 +101,15 @@ def _fly(
         length -= step
         middle = (x + 0.5 * step * way[0], y + 0.5 * step * way[1], z + 0.5 * step * way[2])
         x, y, z = x + step * way[0], y + step * way[1], z + step * way[2]
-        layer = locate(medium.layers, middle[2], bank.count[4])
-        bank.count[4] = layer
+        layer = locate(medium.layers, middle[2], bank.used[4])
+        bank.used[4] = layer
         cell = cell_of(medium.layers, medium.grid, layer, middle)
         if category >= 0 and cell >= 0 and middle[2] < medium.layers[layer, 1]:
             deposit(
                 bank.slot,
                 bank.cell,
                 bank.deposit,
-                bank.count,
+                bank.used,
                 cell,
                 category,
                 0,
@@ -142,7 +148,7 @@ def _charmed(
     n, decay = charm.decay_charm(state, rows, 0, 1)
     n = decays.decay_resonances(state, rows, n)
     for j in range(n):
-        _to_stack(bank.stack, bank.count, state, rows[j], end, c, s, 1.0)
+        _to_stack(bank.stack, bank.used, state, rows[j], end, c, s, 1.0)
     return decay
 
 
@@ -161,7 +167,7 @@ def _tau(
     category = ELECTROMAGNETIC if mode == 1 else (MUONIC if mode == 2 else HADRONIC)
     end = _fly(bank, medium, at, _way(row, c, s), length, category)
     for j in range(n):
-        _to_stack(bank.stack, bank.count, state, rows[j], end, c, s, 1.0)
+        _to_stack(bank.stack, bank.used, state, rows[j], end, c, s, 1.0)
         if not _unseen(int(rows[j, 4])):
             for k in range(3):
                 truth[9 + k] += rows[j, k]
@@ -181,7 +187,7 @@ def generate(bank: Store, medium: Medium, tilt: float, state: Array, truth: Arra
             truth[12 + k] += rows[i, k]
         which = charm.species(int(rows[i, 4]))
         if which < 0:
-            _to_stack(bank.stack, bank.count, state, rows[i], vertex, c, s, 0.0)
+            _to_stack(bank.stack, bank.used, state, rows[i], vertex, c, s, 0.0)
         else:
             truth[7] = _charmed(bank, medium, state, rows[i], vertex, c, s, which)
     for k in range(3):
@@ -189,7 +195,7 @@ def generate(bank: Store, medium: Medium, tilt: float, state: Array, truth: Arra
     if charged and abs(neutrino) == 16:
         _tau(bank, medium, state, rows[0], vertex, c, s, truth)
     elif charged:
-        _to_stack(bank.stack, bank.count, state, rows[0], vertex, c, s, 0.0)
+        _to_stack(bank.stack, bank.used, state, rows[0], vertex, c, s, 0.0)
         for k in range(3):
             truth[9 + k] += rows[0, k]
-    _nucleus(bank.stack, bank.count, state, vertex)
+    _nucleus(bank.stack, bank.used, state, vertex)

@@ -100,9 +100,9 @@ def _tile(ahcal: Array, sizes: Array, x: float, y: float, layer: int, energy: fl
     """Add to the AHCAL tile at (x, y); ahcal is [x, y, layer]."""
     i = math.floor((x - sizes[9] + sizes[7]) / sizes[8])
     j = math.floor((y - sizes[9] + sizes[7]) / sizes[8])
-    if i >= 0 and j >= 0 and i < ahcal.shape[0] and j < ahcal.shape[1]:
-        if layer >= 0 and layer < ahcal.shape[2]:
-            ahcal[int(i), int(j), layer] += energy
+    inside = i >= 0 and j >= 0 and i < ahcal.shape[0] and j < ahcal.shape[1]
+    if inside and layer >= 0 and layer < ahcal.shape[2]:
+        ahcal[int(i), int(j), layer] += energy
 
 
 @compiled

@@ -18,12 +18,23 @@ from intarsia.core.simulation.store import CELLS, LEFT, Store, clear, store
 from intarsia.core.simulation.trackfit import Slabs, cross, fit
 from intarsia.core.simulation.transport import transport
 
-from . import FASERCAL
+from . import FASERCAL, SIMULATION
 from .beam import table
 from .geometry import GENERATION_B, Geometry
 from .interaction import (
-    CHARGED, CHARM, ENERGY, NEUTRINO, P_JET, P_VISIBLE, TAU_MODE, TRUTH_SIZE, VERTEX, WEIGHT,
-    draw, generate, place,
+    CHARGED,
+    CHARM,
+    ENERGY,
+    NEUTRINO,
+    P_JET,
+    P_VISIBLE,
+    TAU_MODE,
+    TRUTH_SIZE,
+    VERTEX,
+    WEIGHT,
+    draw,
+    generate,
+    place,
 )  # fmt: skip
 from .readout import Buffers, buffers, digitise, label, project, reconstruct
 from .rear import TILE_THRESHOLD, Rear, rear, respond
@@ -51,7 +62,7 @@ class Workspace:
     buffers: Buffers
 
 
-def make(seed: int, first: int, n: int, **options: int | float | str) -> Events:
+def make(seed: int, first: int, n: int, **options: float | str) -> Events:
     """Events numbered `first` to `first + n`; those with too few voxels are missing.
 
     Event i depends on `seed`, i and `options` alone. options: see the declaration; RunError for one
@@ -66,9 +77,8 @@ def make(seed: int, first: int, n: int, **options: int | float | str) -> Events:
     return _assemble(seed, [number for number, _ in found], [event for _, event in found])
 
 
-def _options(given: Mapping[str, int | float | str]) -> dict[str, int | float | str]:
-    assert FASERCAL.simulation is not None
-    known = dict(FASERCAL.simulation.options)
+def _options(given: Mapping[str, float | str]) -> dict[str, float | str]:
+    known = dict(SIMULATION.options)
     for name in given:
         if name not in known:
             raise RunError(
@@ -144,7 +154,7 @@ def _event(space: Workspace, seed: int, number: int, options: Mapping[str, Any])
 
 def _voxels(space: Workspace, state: Array, options: Mapping[str, Any]) -> Row | None:
     s, b = space.store, space.buffers
-    project(s.cell, s.deposit, int(s.count[CELLS]), float(options["cross_talk"]), b)
+    project(s.cell, s.deposit, int(s.used[CELLS]), float(options["cross_talk"]), b)
     for view in (b.xz, b.yz, b.xy):
         fibres = view.reshape(-1)
         digitise(fibres, state, float(options["photo_electrons"]), float(options["threshold"]))
@@ -168,7 +178,7 @@ def _behind(space: Workspace, state: Array) -> Row:
     """ECAL, AHCAL and muon tracks."""
     r = space.rear
     muons = np.zeros((MOST_TRACKS, 6))
-    n = respond(r, state, space.store.left, int(space.store.count[LEFT]), muons)
+    n = respond(r, state, space.store.left, int(space.store.used[LEFT]), muons)
     hit = np.argwhere(r.ahcal >= TILE_THRESHOLD)
     tracks = list(_tracks(space, state, muons[:n]))
     points, fits = np.zeros((0, space.geometry.spectrometer.stations, 3)), np.zeros((0, 6))
