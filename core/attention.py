@@ -30,7 +30,8 @@ class Attention(nn.Module):
 
     def _heads(self, x_rld: Tensor) -> Tensor:
         """(R, H, L, D / H); in float32 on a CPU, where bfloat16 attention is slower (measured)."""
-        x_rhld = x_rld.reshape(*x_rld.shape[:2], self.heads, -1).transpose(1, 2)
+        width = x_rld.shape[2] // self.heads
+        x_rhld = x_rld.reshape(*x_rld.shape[:2], self.heads, width).transpose(1, 2)
         return x_rhld.float() if x_rhld.is_cpu and x_rhld.dtype == torch.bfloat16 else x_rhld
 
 
@@ -84,7 +85,7 @@ def lay(x_td: Tensor, source: Tensor, mask: Tensor) -> Tensor:
     source: (R * L,) item of each slot, t for an empty one. mask: any tensor of shape (R, L, ...).
     """
     padded = torch.cat([x_td, x_td.new_zeros(1, x_td.shape[1])])
-    return padded[source].reshape(*mask.shape[:2], -1)
+    return padded[source].reshape(*mask.shape[:2], x_td.shape[1])
 
 
 def sine_table(shape: tuple[int, ...], dim: int) -> Tensor:
