@@ -73,18 +73,8 @@ def _semileptonic(
 
 
 @allocating
-def decay_charm(state: Array, rows: Array, i: int, n: int) -> tuple[int, int]:
-    """Decay the charmed hadron in row `i`. Returns (rows, class): 1 e, 2 mu, 3 hadrons.
-
-    Products such as eta and K0 still have to go through `decays.decay_resonances`.
-    """
-    pdg = int(rows[i, 4])
-    sign, which = (1 if pdg > 0 else -1), species(pdg)
-    r = uniform(state)
-    if r < TO_E[which]:
-        return _semileptonic(state, rows, i, n, which, sign, 11), 1
-    if r < TO_E[which] + TO_MU[which]:
-        return _semileptonic(state, rows, i, n, which, sign, 13), 2
+def _hadronic(state: Array, rows: Array, i: int, n: int, which: int, sign: int) -> int:
+    """Hadronic decay: a strange hadron, or two for D_s, and pions that carry the charge."""
     masses, pdgs = np.zeros(8), np.zeros(8, np.int64)
     k, charge = 0, (0, 1, 1, 1)[which]  # charge that pions still have to carry
     if which == 3:
@@ -113,4 +103,20 @@ def decay_charm(state: Array, rows: Array, i: int, n: int) -> tuple[int, int]:
         masses[k], masses[k + 1] = PI, PI
         pdgs[k], pdgs[k + 1] = 211, -211
         k += 2
-    return many_body(state, rows, i, n, masses, pdgs, k), 3
+    return many_body(state, rows, i, n, masses, pdgs, k)
+
+
+@allocating
+def decay_charm(state: Array, rows: Array, i: int, n: int) -> tuple[int, int]:
+    """Decay the charmed hadron in row `i`. Returns (rows, class): 1 e, 2 mu, 3 hadrons.
+
+    Products such as eta and K0 still have to go through `decays.decay_resonances`.
+    """
+    pdg = int(rows[i, 4])
+    sign, which = (1 if pdg > 0 else -1), species(pdg)
+    r = uniform(state)
+    if r < TO_E[which]:
+        return _semileptonic(state, rows, i, n, which, sign, 11), 1
+    if r < TO_E[which] + TO_MU[which]:
+        return _semileptonic(state, rows, i, n, which, sign, 13), 2
+    return _hadronic(state, rows, i, n, which, sign), 3

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 
 from .compiled import Array, compiled
-from .electromagnetic import COMPTON_CUT, ELECTRON_CUT, LN_LOW, LN_SIZE, LN_STEPS, scattered
+from .electromagnetic import COMPTON_CUT, ELECTRON_CUT, FAR, LN_LOW, LN_SIZE, LN_STEPS, scattered
 from .hadronic import QUENCHED, interact, neutral_pion
 from .medium import Medium
 from .particles import (
@@ -117,7 +117,7 @@ def _to_side(low: float, high: float, x: float, u: float) -> float:
     """Path to the side of the detector at `low` or `high`."""
     if u > 1e-12:
         return (high - x) / u
-    return (low - x) / u if u < -1e-12 else 1e30
+    return (low - x) / u if u < -1e-12 else FAR
 
 
 @compiled
@@ -160,6 +160,15 @@ def _collide(
 
 
 @compiled
+def _life(state: Array, kind: int, energy: float) -> float:
+    """Path in mm before the particle decays."""
+    if kind < K_SHORT:
+        return FAR
+    momentum = math.sqrt(energy * (energy + 2.0 * MASS[kind]))
+    return exponential(state) * FLIGHT[kind] * momentum / MASS[kind]
+
+
+@compiled
 def follow_neutral(s: Store, medium: Medium, state: Array, row: Array) -> None:
     """Follow the neutral particle of `row` until it interacts, decays or leaves."""
     kind, energy, own = int(row[0]), row[7], row[8]
@@ -170,12 +179,9 @@ def follow_neutral(s: Store, medium: Medium, state: Array, row: Array) -> None:
     layers, grid, matter, photons = medium.layers, medium.grid, medium.matter, medium.photons
     layer = locate(layers, z, s.used[4])
     s.used[4] = layer
-    depth, life, j = exponential(state), 1e30, 0
+    depth, life, j = exponential(state), _life(state, kind, energy), 0
     if kind == GAMMA:
         j = max(0, min(int((math.log(energy) - LN_LOW) * LN_STEPS), LN_SIZE - 1))
-    elif kind >= K_SHORT:
-        momentum = math.sqrt(energy * (energy + 2.0 * MASS[kind]))
-        life = exponential(state) * FLIGHT[kind] * momentum / MASS[kind]
     to_x = _to_side(grid[0], grid[0] + grid[3] * grid[2], x, ux)
     to_y = _to_side(grid[1], grid[1] + grid[4] * grid[2], y, uy)
     side = min(to_x, to_y)

@@ -154,6 +154,29 @@ def _write(
 
 
 @compiled
+def _close(
+    state: Array, plus: float, minus: float, forward: int, backward: int, fx: float, fy: float,
+    bx: float, by: float, rows: Array, n: int,
+) -> int:  # fmt: skip
+    """The last two hadrons of a string, from light-cone momenta `plus` and `minus`; 0 if they
+    cannot be, else the number of hadrons."""
+    new = _new_quark(state)
+    kx, ky = normals(state)
+    p1, m1, _ = _hadron(state, forward, new)
+    p2, m2, _ = _hadron(state, backward, new)
+    x1, y1 = fx + SIGMA * kx, fy + SIGMA * ky
+    x2, y2 = bx - SIGMA * kx, by - SIGMA * ky
+    t1, t2 = m1 * m1 + x1 * x1 + y1 * y1, m2 * m2 + x2 * x2 + y2 * y2
+    s = plus * minus
+    if s <= (math.sqrt(t1) + math.sqrt(t2)) ** 2:
+        return 0
+    a = plus * (s + t1 - t2 + math.sqrt((s - t1 - t2) ** 2 - 4.0 * t1 * t2)) / (2.0 * s)
+    _write(rows, n, x1, y1, a, t1 / a, p1, m1)
+    _write(rows, n + 1, x2, y2, plus - a, minus - t1 / a, p2, m2)
+    return n + 2
+
+
+@compiled
 def _attempt(
     state: Array, w: float, forward: int, backward: int, extra: int, extra_mass: float, rows: Array
 ) -> int:
@@ -189,20 +212,7 @@ def _attempt(
         else:
             backward, bx, by = end, -kx, -ky
         first = False
-    new = _new_quark(state)
-    kx, ky = normals(state)
-    p1, m1, _ = _hadron(state, forward, new)
-    p2, m2, _ = _hadron(state, backward, new)
-    x1, y1 = fx + SIGMA * kx, fy + SIGMA * ky
-    x2, y2 = bx - SIGMA * kx, by - SIGMA * ky
-    t1, t2 = m1 * m1 + x1 * x1 + y1 * y1, m2 * m2 + x2 * x2 + y2 * y2
-    s = plus * minus
-    if s <= (math.sqrt(t1) + math.sqrt(t2)) ** 2:
-        return 0
-    a = plus * (s + t1 - t2 + math.sqrt((s - t1 - t2) ** 2 - 4.0 * t1 * t2)) / (2.0 * s)
-    _write(rows, n, x1, y1, a, t1 / a, p1, m1)
-    _write(rows, n + 1, x2, y2, plus - a, minus - t1 / a, p2, m2)
-    return n + 2
+    return _close(state, plus, minus, forward, backward, fx, fy, bx, by, rows, n)
 
 
 @compiled

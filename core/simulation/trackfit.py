@@ -61,6 +61,29 @@ def _field(slabs: Slabs, y: float) -> float:
 
 
 @compiled
+def _slab(
+    state: Array, slabs: Slabs, x: float, y: float, tx: float, ty: float, p: float, charge: float
+) -> tuple[float, float, float, float, float]:
+    """Fly through one slab in five steps: (x, y, tx, ty, p) behind it, p = 0 if it stops."""
+    steps = 5
+    path = slabs.thickness / steps
+    for _ in range(steps):
+        slant = math.sqrt(1.0 + tx * tx + ty * ty)
+        p -= (slabs.loss + slabs.b * p) * path * slant
+        if p < 0.15:
+            return x, y, tx, ty, 0.0
+        bend = KICK * charge * _field(slabs, y) * path / p * slant
+        # Highland's variance for the whole slab, shared evenly by the steps
+        width = scattering(p, slabs.thickness / slabs.x0 * slant) / math.sqrt(1.0 * steps)
+        a, b = normals(state)
+        x += (tx + 0.5 * width * a) * path
+        y += (ty + 0.5 * (bend + width * b)) * path
+        tx += width * a
+        ty += bend + width * b
+    return x, y, tx, ty, p
+
+
+@compiled
 def cross(
     state: Array,
     slabs: Slabs,
@@ -77,8 +100,6 @@ def cross(
     x, y, slopes tx, ty and momentum `p` GeV/c at the first station. A muon that leaves sideways or
     stops has no later point.
     """
-    steps = 5
-    path = slabs.thickness / steps
     back = slabs.pitch - slabs.front - slabs.thickness
     for station in range(points.shape[0]):
         if abs(x - slabs.centre) > slabs.half or abs(y - slabs.centre) > slabs.half:
@@ -87,24 +108,12 @@ def cross(
         points[station, 0] = x + slabs.resolution * a
         points[station, 1] = y + slabs.resolution * b
         points[station, 2] = slabs.first + station * slabs.pitch
-        x += tx * slabs.front
-        y += ty * slabs.front
-        for _ in range(steps):
-            slant = math.sqrt(1.0 + tx * tx + ty * ty)
-            p -= (slabs.loss + slabs.b * p) * path * slant
-            if p < 0.15:
-                return station + 1
-            bend = KICK * charge * _field(slabs, y) * path / p * slant
-            # h(t) of Highland's law for the whole slab, shared evenly by the steps
-            width = scattering(p, slabs.thickness / slabs.x0 * slant) / math.sqrt(1.0 * steps)
-            a, b = normals(state)
-            x += (tx + 0.5 * width * a) * path
-            y += (ty + 0.5 * (bend + width * b)) * path
-            tx += width * a
-            ty += bend + width * b
-        x += tx * back
-        y += ty * back
-    return points.shape[0]  # fmt: skip
+        x, y = x + tx * slabs.front, y + ty * slabs.front
+        x, y, tx, ty, p = _slab(state, slabs, x, y, tx, ty, p, charge)
+        if p <= 0.0:
+            return station + 1
+        x, y = x + tx * back, y + ty * back
+    return points.shape[0]
 
 
 @allocating

@@ -111,11 +111,11 @@ SIMULATION = Simulation(
 FASERCAL = Detector(
     name="fasercal",
     about="FASERCal, generation B: 3DCal, ECAL, AHCAL and muon spectrometer",
-    streams=(THREEDCAL, ECAL, AHCAL, MUON),  # type: ignore[arg-type]
-    truth=TRUTH,  # type: ignore[arg-type]
+    streams=(THREEDCAL, ECAL, AHCAL, MUON),
+    truth=TRUTH,
     simulation=SIMULATION,
     # No mirror: the beam is tilted with respect to the detector.
-    augmentations=(  # type: ignore[arg-type]
+    augmentations=(
         Augmentation(kind="charge_scale", streams=("3dcal",), size=0.05),
         Augmentation(kind="smear", streams=("3dcal",), size=0.05),
         Augmentation(kind="dropout", streams=("3dcal",), size=0.05),
