@@ -6,24 +6,18 @@ from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import (
-    binary_cross_entropy_with_logits,
-    cross_entropy,
-    log_softmax,
-    smooth_l1_loss,
-)
+from torch.nn.functional import cross_entropy, log_softmax, smooth_l1_loss, softplus
 
 
 def occupancy(logits_hp: Tensor, occupied: Tensor) -> Tensor:
     """Binary cross-entropy over all cells of some patches, per occupied cell.
 
-    logits_hp: (h, P). occupied: (o,) flat numbers of the occupied cells among h * P. The sum over
-    cells is divided by the number of occupied ones, so that its size does not depend on how empty a
-    patch is. Zero for no patches.
+    logits_hp: (h, P). occupied: (o,) flat numbers of the occupied cells among h * P. For a logit x
+    and a target t of 0 or 1 the cross-entropy is ``softplus(x) - t x``. The sum over cells is divided
+    by the number of occupied ones, so that its size does not depend on how empty a patch is. Zero
+    for no patches.
     """
-    target = torch.zeros_like(logits_hp).view(-1)
-    target[occupied] = 1.0
-    total = binary_cross_entropy_with_logits(logits_hp.reshape(-1), target, reduction="sum")
+    total = softplus(logits_hp).sum() - logits_hp.reshape(-1)[occupied].sum()
     return total / max(1, len(occupied))
 
 
@@ -77,4 +71,4 @@ class Weights(nn.Module):
 
 
 def _key(name: str) -> str:
-    return name.replace(".", "_")
+    return name.replace(".", "/")  # a module's names have no dots
