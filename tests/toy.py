@@ -117,9 +117,10 @@ def encoder(detector: Detector, model: Model = MODEL, seed: int = 0) -> Encoder:
 
 def roughened(module: torch.nn.Module) -> torch.nn.Module:
     """`module` with every parameter away from zero and one, so that none can be forgotten."""
+    generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in module.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
     return module
 
 
