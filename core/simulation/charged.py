@@ -38,7 +38,8 @@ FAR = 1e30
 NUDGE = 1e-5  # mm beyond a boundary, so that the next step begins in the next cell
 HEAVY_CUT = 0.3  # MeV; slower muons and hadrons stop
 STRIDE = 20.0  # mm; longest step in layers without cells
-MIN_ANGLE2 = 2.0e-5  # rad^2; scattering is saved up until its width is 4.5 mrad
+MIN_ANGLE2 = 2.0e-5  # rad^2; scattering is saved up until its width is 4.5 mrad ...
+PATIENCE = 0.25  # ... or for that many radiation lengths
 SAME = 0.98  # the loss per mm is kept until the energy has fallen by this factor
 NOTHING, PHOTON, COLLISION, STOP, DECAY = range(5)  # what ends a step
 
@@ -90,7 +91,8 @@ def follow_charged(s: Store, medium: Medium, state: Array, row: Array) -> None:
     if FLIGHT[kind] > 0.0:
         life = exponential(state) * FLIGHT[kind] * math.sqrt(energy * (energy + 2 * mass)) / mass
     radiation = next_photon(state, energy) if electron else FAR  # radiation lengths to go
-    seen = applied = 0.0  # radiation lengths so far, and h(t) at the last deflection
+    # radiation lengths so far, and when a deflection is due; h(t) at the last one
+    seen, due, applied = 0.0, PATIENCE, 0.0
     known, last, loss, width, beta2, limit, per_x0, mu = FAR, -1, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0
     vx, vy, vz = _inverse(ux), _inverse(uy), _inverse(uz)
     while True:
@@ -179,14 +181,14 @@ def follow_charged(s: Store, medium: Medium, state: Array, row: Array) -> None:
                 shower = GAMMA if uniform(state) < 0.4 else ELECTRON
                 push(stack, count, shower, (x, y, z), (ux, uy, uz), t, daughter)
         seen += step * per_x0
-        if (1.2 * seen - 0.9 * applied) * width > MIN_ANGLE2:  # else it is surely too little
+        if seen > due or (1.2 * seen - 0.9 * applied) * width > MIN_ANGLE2:  # else surely not yet
             h = highland(seen)
-            if (h - applied) * width > MIN_ANGLE2:
+            if seen > due or (h - applied) * width > MIN_ANGLE2:
                 theta = math.sqrt((h - applied) * width)
                 a, b = normals(state)
                 ux, uy, uz = deflect((ux, uy, uz), theta * a, theta * b)
                 vx, vy, vz = _inverse(ux), _inverse(uy), _inverse(uz)
-                applied = h
+                applied, due = h, seen + PATIENCE
         if event == PHOTON:
             energy -= radiate(stack, count, state, (x, y, z), (ux, uy, uz), energy, daughter)
             radiation = next_photon(state, energy)

@@ -28,7 +28,7 @@ STRANGE_SEA = 0.34  # strange quarks relative to all light antiquarks
 GL2, GR2 = 0.300, 0.033  # neutral-current couplings squared, u and d together, sin2 theta = 0.231
 NEUTRON = 0.64  # share of neutrons struck by neutrinos in CC (Pythia 8: sigma_n / sigma_p = 1.8)
 LAMBDA_C_SHARE = 0.03  # of the charmed hadrons of neutrinos
-PRIMORDIAL, RADIATION = 0.5, 0.012  # GeV and per GeV of W: transverse kick of the struck quark
+PRIMORDIAL, RADIATION = 0.9, 0.02  # GeV and per GeV of W: transverse kick of the struck quark
 NO_CHARM, FROM_VALENCE, FROM_SEA = range(3)
 
 

@@ -21,7 +21,7 @@ M_K0, M_P, M_N, M_LAMBDA = 497.611, 938.27209, 939.56542, 1115.683
 PDG = (22, 11, -11, 13, -13, 211, -211, 321, -321, 2212, 2112, 130, 310, 3122)
 MASS = np.array([0.0, M_E, M_E, M_MU, M_MU, M_PI, M_PI, M_K, M_K, M_P, M_N, M_K0, M_K0, M_LAMBDA])
 # c tau in mm; 0 for what does not decay within a detector
-FLIGHT = np.array([0.0, 0, 0, 0, 0, 7804.5, 7804.5, 3711.0, 3711.0, 0, 0, 0, 26.844, 79.1])
+FLIGHT = np.array([0.0, 0, 0, 0, 0, 7804.5, 7804.5, 3711.0, 3711.0, 0, 0, 0, 26.844, 78.46])
 
 ELECTROMAGNETIC, MUONIC, HADRONIC = range(3)
 CATEGORY = np.array([0, 0, 0, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2])

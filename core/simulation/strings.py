@@ -186,7 +186,7 @@ def _attempt(
     first = extra != 0
     while True:
         heavy = (0.8 if backward >= 10 else 0.0) + (1.5 if abs(forward) == 4 else 0.0)
-        if not first and plus * minus < (2.2 + 0.6 * uniform(state) + heavy) ** 2:
+        if not first and plus * minus < (1.9 + 0.6 * uniform(state) + heavy) ** 2:
             break
         kx, ky = normals(state)
         kx, ky = SIGMA * kx, SIGMA * ky
