@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, ScalarFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from intarsia.core.events import Array
 from intarsia.core.metrics import distance
@@ -30,7 +30,7 @@ def roc(starts: Mapping[str, Predictions], task: str, classes: Sequence[str]) ->
         return None
     columns = min(3, len(shown))
     rows = -(-len(shown) // columns)
-    figure = Figure(figsize=(3.5 * columns, 3.4 * rows + 0.5), layout="constrained")
+    figure = Figure(figsize=(3.5 * columns, 3.6 * rows + 0.6), layout="constrained")
     every = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, c in zip(every, shown, strict=False):
         axes.plot([0, 1], [0, 1], color=LIGHT, lw=1, zorder=0)
@@ -124,8 +124,9 @@ def distances(starts: Mapping[str, Predictions], task: str, unit: str) -> Figure
     low = min(float(np.quantile(g, 0.01)) for g in gaps.values() if len(g))
     axes.set_xlim(max(low, 1e-6), 1.05 * max(float(g[-1]) for g in gaps.values() if len(g)))
     axes.set_ylim(0, 1)
-    axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
     label(axes, f"distance from the true {task} [{unit}]", "share of events closer")
     axes.legend(loc="upper left")
     return figure
@@ -153,6 +154,7 @@ def losses(logs: Mapping[str, Rows]) -> Figure | None:
         axes.set_title(name)
         label(axes, "step", "loss")
         axes.margins(x=0.02)
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         if len(panels[name]) > 1:
             axes.legend()
     for axes in every[len(order) :]:
