@@ -92,9 +92,9 @@ def test_a_detector_without_truth_or_grid_has_events_too(toy):
 
 def test_five_hundred_events_a_second_and_more(toy):
     small = Detector(name="small", about="", streams=(toy.stream("cubes"),), truth=toy.truth)
-    started = time.perf_counter()
+    started = time.process_time()
     events(small, 300, seed=1)
-    assert 300 / (time.perf_counter() - started) > 500
+    assert 300 / (time.process_time() - started) > 500
 
 
 @frozen(kw_only=True)
