@@ -131,6 +131,17 @@ def test_evaluation_uses_the_averaged_weights(whole):
     assert any(not torch.equal(v, now[k]) for k, v in tensors.items())
 
 
+def test_validation_tells_the_loss_of_the_averaged_weights(file, whole):
+    _, files, _, _ = whole
+    averaged = toy.built(toy.GRID, LONG)
+    averaged.load_state_dict(load(files.last)[0])
+    averaged.eval()
+    epoch = setup_of(file, LONG).val.epoch(0)
+    with torch.no_grad():
+        losses = [float(averaged(epoch[i])[0]) for i in range(len(epoch))]
+    assert read_card(files.last).metrics["loss"] == pytest.approx(np.mean(losses), rel=1e-6)
+
+
 def test_the_same_seed_trains_to_the_same_weights(file, whole, tmp_path):
     torch.manual_seed(99)  # what happened before must not matter
     files, _ = trained(file, tmp_path, LONG)
