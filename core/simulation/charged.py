@@ -205,6 +205,7 @@ def follow_charged(s: Store, medium: Medium, state: Array, row: Array) -> None:
             decay(stack, count, state, kind, (x, y, z), (ux, uy, uz), energy, daughter)
             return
         if x <= x_low or x >= x_high or y <= y_low or y >= y_high:
+            leave(s.left, count, row, (x, y, z), (ux, uy, uz), energy)
             return
         if z >= z_high and uz > 0.0:
             layer += 1

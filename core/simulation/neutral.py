@@ -191,10 +191,10 @@ def follow_neutral(s: Store, medium: Medium, state: Array, row: Array) -> None:
         step = min(min(d, side), min(life, depth / mu))
         x, y, z = x + step * ux, y + step * uy, z + step * uz
         if step == side:
+            leave(s.left, s.used, row, (x, y, z), way, energy)
             return
         if step == life:
-            at = (x, y, z)
-            _decay(s.stack, s.used, state, kind, at, way, energy, own + 1.0)
+            _decay(s.stack, s.used, state, kind, (x, y, z), way, energy, own + 1.0)
             return
         if step < d:
             _collide(s, medium, state, kind, (x, y, z), way, energy, own, layer, j)

@@ -27,7 +27,7 @@ COLUMNS = 7
 class Store(NamedTuple):
     """Buffers of one event.
 
-    stack: (S, 9) particles to follow. left: (E, 9) particles that left through the back.
+    stack: (S, 9) particles to follow. left: (E, 9) particles that left through the back or, forwards, through the sides.
     slot: (cells,) int32, row of a cell in `cell` and `deposit`, or -1. cell: (V,) int64.
     deposit: (V, 7) float32. used: (5,) int64, rows in use, particles lost for want of room, the layer
     of the last particle.
@@ -77,8 +77,10 @@ def push(
 
 @compiled
 def leave(left: Array, count: Array, row: Array, at: Vector, way: Vector, energy: float) -> None:
-    """Note that the particle of `row` leaves through the back, as it is now."""
+    """Note that the particle of `row` leaves, as it is now; not those that go backwards."""
     n = count[2]
+    if way[2] <= 0.0:
+        return
     if n >= left.shape[0]:
         count[3] += 1
         return

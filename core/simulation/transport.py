@@ -16,7 +16,7 @@ from .store import Store
 def transport(s: Store, medium: Medium, state: Array) -> None:
     """Follow all particles on the stack of `s`, last in first out.
 
-    Leaves deposits in `s.cell` and `s.deposit`, and in `s.left` what leaves through the back.
+    Leaves deposits in `s.cell` and `s.deposit`, and in `s.left` what leaves forwards.
     Particles that start outside the layers are dropped.
     """
     grid, layers = medium.grid, medium.layers

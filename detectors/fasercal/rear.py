@@ -16,7 +16,15 @@ import numpy as np
 from intarsia.core.simulation.compiled import Array, compiled
 from intarsia.core.simulation.ionisation import landau_quantiles, mean_loss
 from intarsia.core.simulation.materials import material
-from intarsia.core.simulation.particles import M_MU, MASS
+from intarsia.core.simulation.particles import (
+    M_MU,
+    MASS,
+    MU_MINUS,
+    MU_PLUS,
+    NEUTRON,
+    POSITRON,
+    PROTON,
+)
 from intarsia.core.simulation.random import exponential, normals, uniform
 from intarsia.core.simulation.showers import (
     electromagnetic_share,
@@ -37,6 +45,7 @@ LEAD_CRITICAL = 7.43  # MeV (PDG)
 TILE_THRESHOLD = 0.16  # MeV, 0.3 of the most probable loss (0.53 MeV) of a muon in 3 mm
 EM_CORE, EM_HALO = 9.0, 50.0  # mm, half of the energy of core and halo within
 HADRON_EM, HADRON_WIDE = 12.0, 45.0
+RADIATIVE = 1.9e-6  # per mm: b of iron (PDG, 1 TeV) at 0.7 of its density
 SOFT = 200.0  # MeV; hadrons below leave their energy in the ECAL
 MINIMUM = 500.0  # MeV; slower muons do not count behind the AHCAL
 PER_GEV, MOST_SPOTS = 5.0, 400  # spots of a hadronic shower
@@ -45,8 +54,8 @@ PER_GEV, MOST_SPOTS = 5.0, 400  # spots of a hadronic shower
 class Rear(NamedTuple):
     """Numbers the kernels need; made by `rear`.
 
-    sizes: (12,) ECAL front, depth mm, half width, tile, centre; AHCAL front, pitch, half width,
-    tile, centre, layers; back of the 3DCal. thick: (8,) of the ECAL: X0, interaction
+    sizes: (11,) ECAL front, depth mm, half width, tile, centre; AHCAL front, pitch, half width,
+    tile, centre, layers. thick: (8,) of the ECAL: X0, interaction
     lengths, MIP MeV in scintillator, mean muon loss MeV; of an AHCAL layer: the same.
     leak: table of `showers.leakage`. landau: quantiles about their mean.
     """
@@ -66,7 +75,7 @@ def rear(geometry: Geometry) -> Rear:
     sizes = (e.front, e.depth, e.half, e.tile, e.centre, a.front, a.pitch, a.half, a.tile, a.centre)
     quantiles = np.minimum(landau_quantiles(), 30.0)
     return Rear(
-        np.array([*sizes, a.layers, 0.5 * geometry.length]),
+        np.array([*sizes, a.layers]),
         np.array([*ecal, *layer]),
         leakage(ecal[0], LEAD_CRITICAL),
         quantiles - quantiles.mean(),
@@ -194,13 +203,18 @@ def _through(r: Rear, state: Array, row: Array, muons: Array, n: int) -> int:
         front = r.sizes[0] if part == 0 else r.sizes[5]
         lost = r.thick[3] if part == 0 else layers * r.thick[7]
         x0 = r.thick[0] if part == 0 else layers * r.thick[4]
-        energy -= (lost + 2.6e-6 * energy * length * 0.7) * slant  # b of iron, 0.7 of full density
-        if energy < MINIMUM:
-            return n
-        theta = scattering(1e-3 * (energy + M_MU), x0 * slant)
+        half, centre = r.sizes[2 + 5 * part], r.sizes[4 + 5 * part]
+        middle = front - z + 0.5 * length
+        inside = abs(x + tx * middle - centre) < half and abs(y + ty * middle - centre) < half
         x += tx * (front - z + length)
         y += ty * (front - z + length)
         z = front + length
+        if not inside:
+            continue
+        energy -= (lost + RADIATIVE * energy * length) * slant
+        if energy < MINIMUM:
+            return n
+        theta = scattering(1e-3 * (energy + M_MU), x0 * slant)
         a, b = normals(state)
         c, d = normals(state)
         x += theta * length * (0.5 * a + 0.288675 * c)  # PDG 34.21: displacement and angle
@@ -212,7 +226,7 @@ def _through(r: Rear, state: Array, row: Array, muons: Array, n: int) -> int:
     out = muons[n]
     out[0], out[1], out[2], out[3] = x, y, tx, ty
     out[4] = 1e-3 * math.sqrt(energy * (energy + 2.0 * M_MU))
-    out[5] = 1.0 if row[0] == 4.0 else -1.0
+    out[5] = 1.0 if row[0] == MU_PLUS else -1.0
     return n + 1
 
 
@@ -233,21 +247,22 @@ def respond(r: Rear, state: Array, left: Array, n: int, muons: Array) -> int:
         tx, ty = row[4] / row[6], row[5] / row[6]
         gap = r.sizes[0] - row[3]
         x, y = row[1] + tx * gap, row[2] + ty * gap
-        if abs(x - r.sizes[4]) > r.sizes[2] or abs(y - r.sizes[4]) > r.sizes[2]:
+        muon = kind in (MU_MINUS, MU_PLUS)
+        if not muon and max(abs(x - r.sizes[4]), abs(y - r.sizes[4])) > r.sizes[2]:
             continue
-        if kind <= 2:
+        if kind <= POSITRON:
             _electromagnetic(r, state, x, y, tx, ty, e)
-        elif kind <= 4:
+        elif muon:
             _ionise(r, state, x, y, tx, ty, 1e9)
             found = _through(r, state, row, muons, found)
         elif e < SOFT:
-            if kind < 10:
+            if kind < NEUTRON:
                 _tower(r.ecal, r.sizes, x, y, 0.15 * min(e, 100.0))
         else:
             start = exponential(state)
-            if kind < 10:
+            if kind < NEUTRON:
                 _ionise(r, state, x, y, tx, ty, start)
-            rest = MASS[kind] if kind < 9 or kind >= 11 else 0.0
+            rest = 0.0 if kind in (PROTON, NEUTRON) else MASS[kind]
             if start < r.thick[1] + r.sizes[10] * r.thick[5]:
                 _hadronic(r, state, x, y, tx, ty, e + 0.5 * rest, start)
     return found

@@ -1,0 +1,223 @@
+"""FASERCal: geometry against the collaboration's numbers, and what every simulated event obeys."""
+
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import numpy as np
+import pytest
+
+from intarsia.core.errors import RunError
+from intarsia.core.events import Events, checked
+from intarsia.core.simulation.store import LIGHT
+from intarsia.detectors.fasercal import AHCAL, FASERCAL, THREEDCAL
+from intarsia.detectors.fasercal.beam import MIXES, table
+from intarsia.detectors.fasercal.geometry import GENERATION_B as GEOMETRY
+from intarsia.detectors.fasercal.rear import rear
+from intarsia.detectors.fasercal.simulation import make, workspace
+
+N = 160
+
+
+@pytest.fixture(scope="module")
+def events():
+    return make(7, 0, N)
+
+
+def same(a: Events, b: Events) -> None:
+    assert a.keys == b.keys
+    assert (a.group == b.group).all()
+    for name, t in a.streams.items():
+        assert (t.offsets == b.streams[name].offsets).all()
+        for column, values in t.columns.items():
+            assert values.tobytes() == b.streams[name][column].tobytes()
+    for name, values in a.truth.items():
+        assert values.tobytes() == b.truth[name].tobytes()
+
+
+def test_geometry_is_that_of_generation_b():
+    x, _, z = (axis.centres for axis in THREEDCAL.axes)
+    np.testing.assert_allclose(x, 10.0 * np.arange(48) - 235)
+    module, plane = np.divmod(np.arange(200), 20)
+    np.testing.assert_allclose(z, -1205 + 241 * module + 6 + 10 * plane + 5)
+    assert (z[0], z[-1]) == (-1194, 1165)
+    x, _, z = (axis.centres for axis in AHCAL.axes)
+    np.testing.assert_allclose(z, 1601 + 23 * np.arange(40) + 21.5)
+    assert x.mean() == pytest.approx(57.0)
+    assert GEOMETRY.ecal.depth == 396
+    assert GEOMETRY.ahcal.front == GEOMETRY.ecal.front + GEOMETRY.ecal.depth
+    assert GEOMETRY.ahcal.depth == 920
+
+
+def test_declaration_needs_neither_numba_nor_torch():
+    code = (
+        "import sys, intarsia.detectors.fasercal;"
+        "sys.exit(bool({'numba', 'torch', 'scipy'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_radiation_lengths_of_a_module():
+    m = workspace("balanced").medium
+    thick = m.layers[:5, 1] - m.layers[:5, 0]
+    al, tungsten, pvt, al2, _ = thick * m.matter[m.layers[:5, 2].astype(int), 0]
+    assert (tungsten, pvt) == (pytest.approx(0.285, abs=2e-3), pytest.approx(0.470, abs=2e-3))
+    assert al + al2 == pytest.approx(0.112, abs=2e-3)
+
+
+def test_events_are_what_the_declaration_says(events):
+    checked(events, FASERCAL)
+    assert 0.9 * N < len(events) <= N
+    assert events.keys[0].startswith("7/")
+    assert [int(k.split("/")[1]) for k in events.keys] == events.group.tolist()
+
+
+def test_events_do_not_depend_on_how_they_are_cut(events):
+    same(events.slice(0, 12), make(7, 0, 200).slice(0, 12))
+    first = int(events.group[5])
+    parts = [make(7, 0, first), make(7, first, 3), make(7, first + 3, 0), make(7, first + 3, 4)]
+    whole = make(7, 0, first + 7)
+    same(Events.collate(parts), whole)
+    assert (
+        make(8, 0, 3).streams["3dcal"]["charge"].tobytes()
+        != whole.slice(0, 3).streams["3dcal"]["charge"].tobytes()
+    )
+
+
+@pytest.mark.slow
+def test_workers_make_the_same_events(events):
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        parts = list(pool.map(make, [7, 7], [0, 10], [10, 10]))
+    last = int(np.searchsorted(events.group, 20))
+    same(Events.collate(parts), events.slice(0, last))
+
+
+def test_labels(events):
+    t = events.streams["3dcal"]
+    ghost = t["ghost"] == 1
+    for name in ("hierarchy", "category"):
+        share = t[name].astype(float)
+        assert np.isnan(share[ghost]).all()
+        assert np.abs(share[~ghost].sum(1) - 1).max() < 2e-3  # half precision
+        assert (share[~ghost] >= 0).all()
+        assert (share[~ghost].max(0) > 0.9).all()  # each class is somewhere
+    real = np.bincount(t.event[~ghost], minlength=len(events))
+    assert real.min() >= 20
+    assert 0.2 < ghost.mean() < 0.5
+    assert t["charge"].min() >= 0.5
+
+
+def test_ghosts_have_no_truth_and_others_have():
+    space = workspace("balanced")
+    e = make(7, 3, 1)
+    s, t = space.store, e.streams["3dcal"]  # the store still holds the last event
+    flat = np.ravel_multi_index(tuple(t["index"].T.astype(int)), THREEDCAL.shape)
+    row = s.slot[flat]
+    true = np.where(row >= 0, s.deposit[np.maximum(row, 0), :3].sum(1), 0.0)
+    assert ((true < 1e-3) == (t["ghost"] == 1)).all()
+    assert (s.deposit[:, LIGHT] >= 0).all()
+
+
+def test_projections_conserve_light():
+    from intarsia.detectors.fasercal.readout import buffers, project
+
+    b = buffers(48, 48, 200, 10)
+    cell = np.array([0, 5 * 200 + 7, (24 * 48 + 24) * 200 + 100], np.int64)
+    deposit = np.zeros((3, 7), np.float32)
+    deposit[:, LIGHT] = 2.0, 3.0, 4.0
+    project(cell, deposit, 3, 0.03, b)
+    for view in (b.xz, b.yz, b.xy):
+        assert view.sum() == pytest.approx(9.0, rel=1e-6)
+    assert b.xz[100, 24] == pytest.approx(4.0 * 0.94)
+    assert b.xy[5, 24, 24] == pytest.approx(4.0 * 0.88)
+    assert b.xy[5, 23, 24] == pytest.approx(4.0 * 0.03)
+
+
+def test_mixes():
+    for mix, shares in MIXES.items():
+        kinds = table(mix)
+        assert kinds[:, 2].sum() == pytest.approx(1.0)
+        assert sum(shares) == pytest.approx(1.0, abs=1e-3)
+        # weighted, a sample has the nominal composition whatever its mix
+        weighted = kinds[:, 2] * kinds[:, 5]
+        nominal = table("nominal")
+        assert np.allclose(weighted, nominal[:, 2])
+        assert np.allclose(nominal[:, 5], 1.0)
+
+
+def test_truth(events):
+    truth = events.truth
+    flavour = np.bincount(truth["flavour"], minlength=6) / len(events)
+    assert (flavour > 0.02).all()
+    assert flavour[2:5].sum() == pytest.approx(0.30, abs=0.12)
+    assert (np.abs(truth["vertex"]) <= [240, 240, 1205]).all()
+    c, s = np.cos(GEOMETRY.tilt), np.sin(GEOMETRY.tilt)
+    for name in ("p_visible", "p_jet"):
+        p, beam = truth[name], truth[f"{name}_beam"]
+        np.testing.assert_allclose(c * p[:, 0] + s * p[:, 2], beam[:, 0], atol=2e-3)
+        np.testing.assert_allclose(c * p[:, 2] - s * p[:, 0], beam[:, 2], atol=2e-3)
+    nc = truth["flavour"] == 5
+    assert (truth["p_visible"][nc] == truth["p_jet"][nc]).all()
+    light = truth["flavour"] <= 1  # everything is visible
+    assert np.allclose(
+        truth["p_visible_beam"][light, 2], truth["energy"][light], rtol=1e-3, atol=0.5
+    )
+    assert np.abs(truth["p_visible_beam"][light, :2]).max() < 1e-2
+    assert set(np.abs(truth["neutrino"]).astype(int)) == {12, 14, 16}
+    assert (truth["charm"][nc] == 0).all()
+
+
+def test_muons_have_the_charge_and_about_the_momentum_they_should():
+    e = make(11, 0, 250, mix="nominal")
+    tracks = e.streams["muon"]
+    one = (e.truth["flavour"] == 1) & (tracks.counts == 1)
+    rows = tracks.offsets[:-1][one]
+    charge = tracks["charge"][rows]
+    expected = -np.sign(e.truth["neutrino"][one])
+    assert one.sum() > 20
+    lepton = np.linalg.norm(e.truth["p_visible"][one] - e.truth["p_jet"][one], axis=1)
+    long = np.isfinite(tracks["position"][rows, -1, 0]) & (lepton < 300)
+    assert (charge == expected)[long].mean() > 0.9
+    ratio = (np.linalg.norm(tracks["momentum"][rows], axis=1) / lepton)[long]
+    assert np.median(ratio) == pytest.approx(1.0, abs=0.25)
+    points = tracks["position"]
+    hit = np.isfinite(points[..., 0]).sum(1)
+    assert hit.min() >= 3
+    assert (np.abs(points[np.isfinite(points)].reshape(-1, 3)[:, :2] - 197) < 501).all()
+
+
+def test_options_that_are_wrong_are_named():
+    with pytest.raises(RunError, match="no simulation option 'mixx'; did you mean 'mix'"):
+        make(1, 0, 1, mixx="nominal")
+    with pytest.raises(RunError, match="no mix 'nominl'; did you mean 'nominal'"):
+        make(1, 0, 1, mix="nominl")
+    for name, value in (
+        ("threshold", -1.0),
+        ("iterations", 2.5),
+        ("photo_electrons", 0),
+        ("cross_talk", "a"),
+    ):
+        with pytest.raises(RunError, match=name):
+            make(1, 0, 1, **{name: value})
+
+
+def test_no_events_are_events_too():
+    checked(make(1, 0, 0), FASERCAL)
+
+
+def test_calorimeters_are_as_thick_as_they_should_be():
+    r = rear(GEOMETRY)
+    assert r.thick[0] == pytest.approx(24.1, abs=0.2)  # radiation lengths of the ECAL
+    assert 40 * r.thick[4] == pytest.approx(45.8, abs=0.5)
+    assert r.thick[6] == pytest.approx(0.60, abs=0.05)  # MeV of a muon in 3 mm of scintillator
+
+
+@pytest.mark.slow
+def test_hundred_events_a_second():
+    from time import process_time
+
+    make(1, 0, 20)
+    start = process_time()
+    make(1, 0, 400)
+    assert 400 / (process_time() - start) > 100
