@@ -1,19 +1,25 @@
 """FASERCal: geometry against the collaboration's numbers, and what every simulated event obeys."""
 
+import math
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from time import process_time
 
 import numpy as np
 import pytest
+from particle import Particle
 
 from intarsia.core.errors import RunError
 from intarsia.core.events import Events, checked
-from intarsia.core.simulation.store import LIGHT
-from intarsia.detectors.fasercal import AHCAL, FASERCAL, THREEDCAL
+from intarsia.core.simulation import charm, decays
+from intarsia.core.simulation.random import seeded
+from intarsia.core.simulation.store import LIGHT, clear
+from intarsia.detectors.fasercal import AHCAL, FASERCAL, THREEDCAL, interaction
 from intarsia.detectors.fasercal.beam import MIXES, table
 from intarsia.detectors.fasercal.geometry import GENERATION_B as GEOMETRY
+from intarsia.detectors.fasercal.readout import buffers, project
 from intarsia.detectors.fasercal.rear import rear
 from intarsia.detectors.fasercal.simulation import make, workspace
 
@@ -120,8 +126,6 @@ def test_ghosts_have_no_truth_and_others_have():
 
 
 def test_projections_conserve_light():
-    from intarsia.detectors.fasercal.readout import buffers, project
-
     b = buffers(48, 48, 200, 10)
     cell = np.array([0, 5 * 200 + 7, (24 * 48 + 24) * 200 + 100], np.int64)
     deposit = np.zeros((3, 7), np.float32)
@@ -187,6 +191,27 @@ def test_muons_have_the_charge_and_about_the_momentum_they_should():
     assert (np.abs(points[np.isfinite(points)].reshape(-1, 3)[:, :2] - 197) < 501).all()
 
 
+def test_taus_and_charmed_hadrons_fly_as_far_as_they_should():
+    space, vertex = workspace("balanced"), (3.0, -2.0, -900.0)
+    bank, medium, state = space.store, space.medium, seeded(5, 5)
+    assert pytest.approx(Particle.from_pdgid(15).ctau, rel=5e-3) == interaction.TAU_FLIGHT
+    for pdg, mass, flight in (
+        (15, decays.TAU, interaction.TAU_FLIGHT),
+        (411, charm.D_PLUS, charm.FLIGHT[1]),
+    ):
+        p, lengths = math.sqrt(100.0**2 - mass**2), []
+        row, truth = np.array([0.0, 0.0, p, 100.0, pdg, mass]), np.zeros(interaction.TRUTH_SIZE)
+        for _ in range(3000):
+            clear(bank)
+            if pdg == 15:
+                interaction._tau(bank, medium, state, row, vertex, 1.0, 0.0, truth)
+            else:
+                interaction._charmed(bank, medium, state, row, vertex, 1.0, 0.0, 1)
+            if bank.used[0]:  # a charmed hadron may go to what is not followed
+                lengths.append(bank.stack[0, 3] - vertex[2])
+        assert np.mean(lengths) == pytest.approx(flight * p / mass, rel=0.08)  # 3000: 2 %
+
+
 def test_options_that_are_wrong_are_named():
     with pytest.raises(RunError, match="no simulation option 'mixx'; did you mean 'mix'"):
         make(1, 0, 1, mixx="nominal")
@@ -215,8 +240,6 @@ def test_calorimeters_are_as_thick_as_they_should_be():
 
 @pytest.mark.slow
 def test_hundred_events_a_second():
-    from time import process_time
-
     make(1, 0, 20)
     start = process_time()
     make(1, 0, 400)
