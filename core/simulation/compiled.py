@@ -7,7 +7,6 @@ from collections.abc import Callable
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
-from tempfile import gettempdir
 from typing import Any, TypeVar, cast
 
 import numba
@@ -82,4 +81,4 @@ def _root() -> Path:
     beside = HERE / "__pycache__"
     if os.access(beside if beside.is_dir() else HERE, os.W_OK):
         return beside
-    return Path(os.environ.get("XDG_CACHE_HOME", gettempdir())) / "intarsia"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "intarsia"

@@ -55,9 +55,10 @@ class Rear(NamedTuple):
     """Numbers the kernels need; made by `rear`.
 
     sizes: (11,) ECAL front, depth mm, half width, tile, centre; AHCAL front, pitch, half width,
-    tile, centre, layers. thick: (8,) of the ECAL: X0, interaction
-    lengths, MIP MeV in scintillator, mean muon loss MeV; of an AHCAL layer: the same.
-    leak: table of `showers.leakage`. landau: quantiles about their mean.
+    tile, centre, layers. thick: (8,) of the ECAL: X0, interaction lengths, MIP MeV in
+    scintillator, mean muon loss MeV; of an AHCAL layer: the same. leak: table of
+    `showers.leakage`. landau: quantiles about their mean. ecal: (y, x) and ahcal: (x, y, layer)
+    MeV of the event.
     """
 
     sizes: Array
