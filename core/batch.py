@@ -2,7 +2,7 @@
 
 `intarsia.core.planner` makes them.
 
-Shape letters: n rows, F columns side by side, t visible tokens, h hidden patches asked for, m rows
+Shape letters: n rows, F columns side by side, t visible tokens, h patches asked for, m rows
 of those patches, w active windows, S summaries, R rows of L slots, B events, K tracks.
 """
 
@@ -81,7 +81,7 @@ class StreamPlan(Tensors):
 
 
 @frozen(eq=False)
-class Hidden(Tensors):
+class Asked(Tensors):
     """Patches a decoder is asked for: window, place (h,), laid out in rows; token, cell (m,) of
     their rows, with values (m, F) scaled like the input.
     """
@@ -96,7 +96,7 @@ class Hidden(Tensors):
 
 @frozen(eq=False)
 class GridPlan(StreamPlan):
-    """A voxel stream: its visible tokens, their windows, and what is hidden.
+    """A voxel stream: its visible tokens, their windows, and what is asked.
 
     cell: (n,) and values: (n, F) of the visible rows in token order; bags: (t,) first row of each
     token; token: (n,) token of each row. event, window, place, patch: (t,). source: (R * L,) and
@@ -120,7 +120,7 @@ class GridPlan(StreamPlan):
     summary_window: Tensor
     labels: Mapping[str, Tensor]
     rows: Rows
-    hidden: Hidden
+    asked: Asked
 
     @property
     def owner(self) -> Tensor:

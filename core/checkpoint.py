@@ -49,6 +49,8 @@ def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             text = (file.metadata() or {}).get("resume")
     except SafetensorError as error:
         raise CheckpointError(f"{path}: not a whole safetensors file: {error}") from error
+    except OSError as error:
+        raise CheckpointError(f"{path}: {error.strerror or error}") from error
     if text is None:
         raise CheckpointError(f"{path}: holds no state to resume from")
     state: dict[str, Any] = json.loads(text)

@@ -53,11 +53,10 @@ class Order:
         """
         if not self.shuffle:
             return [events[i : i + self.batch] for i in range(0, len(events), self.batch)]
-        pools = self._pools(events, rng)
-        lanes = self.lanes if len(pools) >= 2 * self.lanes else 1
-        cut = [self._cut(np.concatenate(pools[i::lanes])) for i in range(lanes) if pools]
-        even = min((len(c) for c in cut), default=0)
-        return [batch for turn in zip(*(c[:even] for c in cut), strict=True) for batch in turn]
+        cut = self._cut(np.concatenate([np.zeros(0, np.int64), *self._pools(events, rng)]))
+        lanes = self.lanes if len(cut) >= 2 * self.lanes else 1
+        turns = len(cut) // lanes
+        return [cut[lane * turns + turn] for turn in range(turns) for lane in range(lanes)]
 
     def _pools(self, events: Array, rng: np.random.Generator) -> list[Array]:
         block = events // self.block
@@ -72,7 +71,7 @@ class Order:
     def _cut(self, events: Array) -> list[Array]:
         whole = len(events) // self.batch * self.batch
         if not whole:
-            return [events]
+            return [events] if len(events) else []
         return np.split(events[:whole], whole // self.batch)
 
 
@@ -125,6 +124,8 @@ class Epoch(Dataset[Batch]):
 
     def _events(self, numbers: Array) -> Events:
         """The events `numbers`, block by block."""
+        if not len(numbers):  # of the last batch, where there are more ranks than events
+            return self.sample.file.take(numbers, labels=self.sample.labels)
         block = numbers // self.sample.order.block
         parts = []
         for b in dict.fromkeys(block.tolist()):

@@ -21,11 +21,11 @@ def occupancy(logits_hp: Tensor, occupied: Tensor) -> Tensor:
     return total / max(1, len(occupied))
 
 
-def regression(predicted: Tensor, true: Tensor) -> Tensor:
-    """Smooth L1 loss, Huber with width 1 (arXiv:1504.08083, equation 3), over finite targets."""
+def regression(predicted: Tensor, true: Tensor, beta: float = 1.0) -> Tensor:
+    """Smooth L1 loss (arXiv:1504.08083, equation 3) over finite targets: quadratic below `beta`."""
     there = torch.isfinite(true)
     per_entry = smooth_l1_loss(
-        predicted, torch.where(there, true, predicted.detach()), reduction="none"
+        predicted, torch.where(there, true, predicted.detach()), reduction="none", beta=beta
     )
     return per_entry.sum() / there.sum().clamp(min=1)
 

@@ -44,7 +44,8 @@ def groups(network: Network, optim: Optim, lr: float) -> list[dict[str, object]]
     found: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, p in network.named_parameters():
         scale = optim.layer_decay ** (top - min(top, layer(name, depth)))
-        decay = optim.weight_decay if p.ndim > 1 else 0.0
+        vector = p.ndim < 2 or name.endswith((".query", ".summary"))
+        decay = 0.0 if vector else optim.weight_decay
         if name.startswith("weights."):
             scale, decay = WEIGHTS_RATE, 0.0
         found.setdefault((lr * scale, decay), []).append(p)

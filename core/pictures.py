@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from attrs import evolve
 
 from .events import Array
 from .stages import Bench, trained
@@ -27,6 +28,7 @@ def pictures(bench: Bench) -> None:
     first = bench.recipe.seed
     network = trained(bench, stage, bench.folder.stage(name, first, first) / "best.safetensors")
     network.eval()
+    network.views = {k: evolve(v, decode=1.0, visible=0.0) for k, v in network.views.items()}
     for number in chosen(bench):
         views = tuple(dict.fromkeys(network.views.values()))
         sample = bench.sample(np.array([number]), views, 1, purpose=PURPOSE)

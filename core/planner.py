@@ -13,7 +13,7 @@ import torch
 from attrs import field, frozen
 
 from . import plan
-from .batch import ArrayPlan, Batch, GridPlan, Hidden, Plan, Rows, StreamPlan, TrackPlan
+from .batch import ArrayPlan, Asked, Batch, GridPlan, Plan, Rows, StreamPlan, TrackPlan
 from .detector import Detector
 from .dotted import load
 from .events import Array, Events, Table
@@ -80,7 +80,7 @@ def grid_plan(
     found = plan.patches(table, grid)
     kept = plan.mask(found, windows, view, rng)
     visible = np.flatnonzero(kept)
-    hidden = np.flatnonzero(~kept & (rng.random(len(kept)) < view.decode))
+    asked = rng.random(len(kept)) < np.where(kept, view.visible, view.decode)
     rows, offsets = plan.ragged(found.first, visible)
     taken = found.rows[rows]
     values = grid_values(table, grid.columns, scale)
@@ -100,7 +100,7 @@ def grid_plan(
         **{k: torch.from_numpy(v) for k, v in tensors.items()},
         labels={k: torch.from_numpy(table[k][taken]) for k in names},
         rows=Rows.of([found.event[visible]], len(table)),
-        hidden=_hidden(found, hidden, values, len(table)),
+        asked=_asked(found, np.flatnonzero(asked), values, len(table)),
     )
 
 
@@ -119,7 +119,7 @@ def _windows(found: Patches, visible: Array, windows: int, model: Model) -> dict
     }
 
 
-def _hidden(found: Patches, chosen: Array, values: Array, b: int) -> Hidden:
+def _asked(found: Patches, chosen: Array, values: Array, b: int) -> Asked:
     rows, offsets = plan.ragged(found.first, chosen)
     arrays = (
         found.window[chosen],
@@ -128,7 +128,7 @@ def _hidden(found: Patches, chosen: Array, values: Array, b: int) -> Hidden:
         found.cell[rows],
         values[found.rows[rows]],
     )
-    return Hidden(Rows.of([found.event[chosen]], b), *map(torch.from_numpy, arrays))
+    return Asked(Rows.of([found.event[chosen]], b), *map(torch.from_numpy, arrays))
 
 
 def grid_values(table: Table, columns: tuple[Column, ...], scale: Mapping[str, Any]) -> Array:
@@ -142,8 +142,10 @@ def grid_values(table: Table, columns: tuple[Column, ...], scale: Mapping[str, A
 def array_plan(
     table: Table, array: DenseArray, scale: Mapping[str, Any], shown: Array
 ) -> ArrayPlan:
-    """The plan of a dense array, whose values are standardised over the training split."""
-    values = _side_by_side(table, array.columns, _standard(scale), 1 + len(array.shape))
+    """The plan of a dense array: standardised over the training split, NaN counts as average."""
+    values = np.nan_to_num(
+        _side_by_side(table, array.columns, _standard(scale), 1 + len(array.shape))
+    )
     event = np.flatnonzero(table.counts)
     return ArrayPlan(
         values=torch.from_numpy(values.reshape(len(values), array.size)),

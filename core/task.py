@@ -21,14 +21,15 @@ class View:
     """What the encoder sees of a batch for a task.
 
     mask_ratio: share of the occupied patches of each window that is hidden. drop: probability that
-    a stream of one token (array, tracks) is hidden in an event. decode: share of the hidden patches
-    that a decoder is asked for. probability: of the task taking part in a batch, the same for all
-    ranks.
+    a stream of one token (array, tracks) is hidden in an event. decode, visible: shares of the hidden
+    and of the visible patches that a decoder is asked for. probability: of the task taking part in a
+    batch, the same for all ranks.
     """
 
     mask_ratio: float = field(default=0.0, validator=and_(ge(0), lt(1)))
     drop: float = field(default=0.0, validator=and_(ge(0), le(1)))
     decode: float = field(default=1.0, validator=and_(gt(0), le(1)))
+    visible: float = field(default=0.0, validator=and_(ge(0), le(1)))
     probability: float = field(default=1.0, validator=and_(ge(0), le(1)))
 
 

@@ -28,6 +28,7 @@ ADVICE = (
     ".*`isinstance.treespec, LeafSpec.` is deprecated.*",
     ".*Experiment logs directory.*",
     ".*GPU available but not used.*",
+    ".*`training_step` returned `None`.*",
 )
 
 
@@ -93,7 +94,6 @@ def trainer(setup: Setup, callbacks: list[Callback]) -> Trainer:
         check_val_every_n_epoch=_every(stage, left),
         callbacks=callbacks,
         precision="bf16-mixed" if _half(stage.precision) else "32-true",
-        gradient_clip_val=stage.optim.clip,
         reload_dataloaders_every_n_epochs=1,
         strategy="ddp_find_unused_parameters_true" if setup.train.world > 1 else "auto",
         devices=setup.train.world,

@@ -52,7 +52,7 @@ class Keeper(Callback):
 
 
 class Log(Callback):
-    """``log.csv``: one row each `EVERY` steps of training and one per validation.
+    """``log.csv``: rows of training, means since the one before, and one per validation.
 
     Columns: epoch, step, split (train or val), seconds, lr, loss, then every term.
     """
@@ -62,9 +62,9 @@ class Log(Callback):
         self.start = monotonic()
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        """A row each `EVERY` steps and at the end."""
+        """A row after the first step, each `EVERY` steps and at the end."""
         if isinstance(pl_module, StageModule) and (
-            pl_module.step % EVERY == 0 or pl_module.step == pl_module.setup_.steps
+            pl_module.step % EVERY == 0 or pl_module.step in (1, pl_module.setup_.steps)
         ):
             rate = max(g["lr"] for g in trainer.optimizers[0].param_groups)
             self.row(trainer, pl_module, "train", rate, pl_module.trained())

@@ -81,10 +81,14 @@ class StageModule(LightningModule):
         """`batch` on `device`."""
         return batch.to(device, non_blocking=True)
 
-    def on_train_epoch_start(self) -> None:
-        """Randomness of an epoch depends on seed, stage and epoch alone, so that resuming repeats it."""
+    def on_train_batch_start(self, _: Batch, batch_idx: int) -> None:
+        """Randomness of a step depends on seed, epoch and step alone, so that resuming repeats it."""
         train = self.setup_.train
-        torch.manual_seed(hash((train.seed, self.epoch, train.rank)))
+        torch.manual_seed(hash((train.seed, self.epoch, batch_idx, train.rank)))
+
+    def configure_gradient_clipping(self, *_: Any, **__: Any) -> None:
+        """Clip the gradient's norm (Lightning refuses to with a fused optimiser in bfloat16)."""
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.setup_.stage.optim.clip)
 
     def training_step(self, batch: Batch, _: int) -> Tensor | None:
         """The weighted loss of a batch; None if no task takes part in it."""

@@ -59,8 +59,8 @@ class MaskedAutoencoder(TaskModule):
         for name, head in self.voxels.items():
             plan = encoded.plan.streams[name]
             if isinstance(plan, GridPlan):
-                query = self.places[name](plan.hidden.place, plan.hidden.window)
-                out[name] = head(self.decoder.ragged(query, plan.hidden.rows, encoded))
+                query = self.places[name](plan.asked.place, plan.asked.window)
+                out[name] = head(self.decoder.ragged(query, plan.asked.rows, encoded))
         if self.queries:
             query = torch.stack(list(self.queries.values())).expand(len(batch), -1, -1)
             decoded = self.decoder(query, encoded)
@@ -76,12 +76,12 @@ class MaskedAutoencoder(TaskModule):
         for name, predicted in out.items():
             plan = encoded.plan.streams[name]
             if isinstance(plan, GridPlan):
-                hidden, cells = plan.hidden, predicted.shape[2]
+                asked, cells = plan.asked, predicted.shape[2]
                 losses[f"{name}_occupancy"] = occupancy(
-                    predicted[:, 0].float(), hidden.token * cells + hidden.cell
+                    predicted[:, 0].float(), asked.token * cells + asked.cell
                 )
-                at_hits = predicted[hidden.token, 1:, hidden.cell].float()
-                losses[f"{name}_charge"] = regression(at_hits, hidden.values)
+                at_hits = predicted[asked.token, 1:, asked.cell].float()
+                losses[f"{name}_charge"] = regression(at_hits, asked.values)
             elif isinstance(plan, ArrayPlan):
                 losses[name] = regression(predicted[plan.event].float(), plan.values)
             elif isinstance(plan, TrackPlan):
@@ -98,19 +98,19 @@ class MaskedAutoencoder(TaskModule):
             plan, grid = encoded.plan.streams[name], self.setting.detector.stream(name)
             if not isinstance(plan, GridPlan) or not isinstance(grid, VoxelGrid):
                 continue
-            hidden = plan.hidden
+            asked = plan.asked
             token, cell = likeliest(out[name][:, 0].float().sigmoid())
             sets = {
                 "kept": (plan.window[plan.token], plan.place[plan.token], plan.cell, plan.values),
                 "hidden": (
-                    hidden.window[hidden.token],
-                    hidden.place[hidden.token],
-                    hidden.cell,
-                    hidden.values,
+                    asked.window[asked.token],
+                    asked.place[asked.token],
+                    asked.cell,
+                    asked.values,
                 ),
                 "predicted": (
-                    hidden.window[token],
-                    hidden.place[token],
+                    asked.window[token],
+                    asked.place[token],
                     cell,
                     out[name][token, 1:, cell].float(),
                 ),

@@ -12,10 +12,15 @@ from intarsia.core.task import Needs, TaskKind, View
 
 @frozen(kw_only=True)
 class Vertex:
-    """Options of vertex regression. truth: the point to find, in mm."""
+    """Options of vertex regression.
+
+    truth: the point to find, in mm. beta: deviation, in units of the spread of the training split's
+    vertices, below which the loss is quadratic and above which it is linear.
+    """
 
     truth: str = "vertex"
     view: View = Factory(View)
+    beta: float = field(default=0.1, validator=gt(0))
     head_scale: float = field(default=2e-5, validator=gt(0))
 
 

@@ -26,6 +26,7 @@ class VertexRegression(TaskModule):
         super().__init__()
         self.truth = options.truth
         self.terms = ("position",)
+        self.beta = options.beta
         width = setting.detector.label(options.truth).width
         scale = setting.normalisation["truth"][options.truth]
         self.head = PooledHead(setting.model, width, options.head_scale)
@@ -42,8 +43,8 @@ class VertexRegression(TaskModule):
         self, out: Mapping[str, Tensor], encoded: Encoded, batch: Batch
     ) -> dict[str, Tensor]:
         """Smooth L1 loss over the events whose vertex is known."""
-        true = (batch.truth[self.truth] - self.mean) / self.std
-        return {"position": regression(out["position"], true)}
+        true = (batch.truth[self.truth].reshape(out["position"].shape) - self.mean) / self.std
+        return {"position": regression(out["position"], true, self.beta)}
 
     def predictions(self, out: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
         """``prediction`` (B, 3) in mm."""
