@@ -55,9 +55,9 @@ def test_visible_and_hidden_patches_are_all_patches_once(events):
     whole = toy.batch(toy.DETECTOR, events, EVERYTHING).plans[EVERYTHING].streams["cubes"]
     part = toy.batch(toy.DETECTOR, events, view).plans[view].streams["cubes"]
     table = events.streams["cubes"]
-    assert len(part.values) + len(part.hidden.values) == len(table["index"]) == len(whole.values)
-    assert len(part.event) + len(part.hidden.window) == len(whole.event)
-    every = torch.cat([part.values, part.hidden.values]).flatten().sort().values
+    assert len(part.values) + len(part.asked.values) == len(table["index"]) == len(whole.values)
+    assert len(part.event) + len(part.asked.window) == len(whole.event)
+    every = torch.cat([part.values, part.asked.values]).flatten().sort().values
     torch.testing.assert_close(every, whole.values.flatten().sort().values)
 
 
@@ -104,8 +104,59 @@ def test_only_a_share_of_the_hidden_patches_is_asked_for():
     for decode in (1.0, 0.3):
         view = View(mask_ratio=0.75, decode=decode)
         plan = toy.batch(toy.GRID, many, view).plans[view].streams["cubes"]
-        numbers.append(len(plan.hidden.window))
+        numbers.append(len(plan.asked.window))
     assert abs(numbers[1] / numbers[0] - 0.3) < 5 * (0.21 / numbers[0]) ** 0.5
+
+
+def places(plan):
+    """Event, window and place of the visible patches and of those asked for."""
+    asked = plan.asked
+    event = asked.rows.slot // asked.rows.mask.shape[1]
+    both = (plan.event, plan.window, plan.place), (event, asked.window, asked.place)
+    return [list(zip(*(x.tolist() for x in columns), strict=True)) for columns in both]
+
+
+def test_no_visible_patch_is_asked_for_unless_a_view_says_so():
+    many = toy.events(toy.GRID, 30, seed=1)
+    for ratio in (0.0, 0.75):
+        view = View(mask_ratio=ratio)
+        plan = toy.batch(toy.GRID, many, view).plans[view].streams["cubes"]
+        visible, asked = places(plan)
+        assert not set(visible) & set(asked)
+        assert bool(asked) == bool(ratio)
+
+
+@pytest.mark.parametrize("decode", [1.0, 0.4])
+def test_a_share_of_the_visible_patches_is_asked_for_too(decode):
+    many = toy.events(toy.GRID, 300, seed=1)
+    view = View(mask_ratio=0.5, decode=decode, visible=0.3)
+    plan = toy.batch(toy.GRID, many, view).plans[view].streams["cubes"]
+    visible, asked = places(plan)
+    assert len(set(asked)) == len(asked)
+    known = len(set(visible) & set(asked))
+    assert abs(known / len(visible) - 0.3) < 5 * (0.21 / len(visible)) ** 0.5
+    whole = toy.batch(toy.GRID, many, EVERYTHING).plans[EVERYTHING].streams["cubes"]
+    hidden = len(whole.event) - len(visible)
+    spread = 5 * (decode * (1 - decode) / hidden) ** 0.5
+    assert abs((len(asked) - known) / hidden - decode) <= spread
+
+
+def test_all_patches_may_be_asked_for_with_all_their_rows(events):
+    view = View(mask_ratio=0.5, visible=1.0)
+    plan = toy.batch(toy.DETECTOR, events, view).plans[view].streams["cubes"]
+    whole = toy.batch(toy.DETECTOR, events, EVERYTHING).plans[EVERYTHING].streams["cubes"]
+    assert sorted(places(plan)[1]) == sorted(places(whole)[0])
+    assert torch.equal(plan.asked.values, whole.values)
+    assert torch.equal(plan.asked.cell, whole.cell)
+    assert torch.equal(plan.asked.token, whole.token)
+
+
+def test_what_is_visible_does_not_depend_on_what_is_asked_for(events):
+    plans = []
+    for view in (View(mask_ratio=0.5), View(mask_ratio=0.5, decode=0.2, visible=0.7)):
+        plans.append(toy.batch(toy.DETECTOR, events, view).plans[view].streams["cubes"])
+    assert torch.equal(plans[0].patch, plans[1].patch)
+    assert torch.equal(plans[0].values, plans[1].values)
 
 
 def test_streams_of_one_token_are_dropped_at_the_rate_of_the_view():

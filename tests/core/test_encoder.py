@@ -73,7 +73,7 @@ def test_masks_of_the_equality_above_hide_and_show():
     plan = plan_of(toy.DETECTOR, awkward(toy.DETECTOR), MASKED, seed=7)
     grid = plan.streams["cubes"]
     assert len(grid.event) > 10
-    assert len(grid.hidden.window) > 10
+    assert len(grid.asked.window) > 10
     assert 0 < len(plan.streams["muon"].shown) < len(plan.latents.mask)
 
 

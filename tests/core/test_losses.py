@@ -52,9 +52,9 @@ def test_occupancy_does_not_depend_on_how_numbers_lie_in_memory():
     )
 
 
-@given(seeds, st.integers(1, 8), st.integers(1, 4))
+@given(seeds, st.integers(1, 8), st.integers(1, 4), st.sampled_from([None, 1.0, 0.1, 3.0]))
 @settings(max_examples=40, deadline=None)
-def test_regression_is_hubers_loss_over_finite_targets(seed, b, f):
+def test_regression_is_the_smooth_l1_loss_over_finite_targets(seed, b, f, beta):
     rng = rng_of(seed)
     predicted, true = rng.normal(0, 2, (2, b, f))
     true[rng.random((b, f)) < 0.3] = np.nan
@@ -62,8 +62,10 @@ def test_regression_is_hubers_loss_over_finite_targets(seed, b, f):
     for p, t in zip(predicted.reshape(-1), true.reshape(-1), strict=True):
         if np.isfinite(t):
             d = abs(p - t)
-            terms.append(0.5 * d * d if d < 1 else d - 0.5)
-    found = float(regression(double(predicted), double(true)))
+            w = beta or 1.0
+            terms.append(0.5 * d * d / w if d < w else d - 0.5 * w)
+    options = {} if beta is None else {"beta": beta}
+    found = float(regression(double(predicted), double(true), **options))
     assert found == pytest.approx(sum(terms) / max(1, len(terms)), abs=1e-12)
 
 

@@ -8,9 +8,8 @@ from attrs import evolve
 
 from intarsia.core.normalise import scaled
 from intarsia.core.task import View
-from intarsia.core.tokens import OCCUPANCY
 from intarsia.tasks.mae import MaskedReconstruction
-from intarsia.tasks.mae.model import likeliest, physical, track_targets
+from intarsia.tasks.mae.model import OCCUPANCY, likeliest, physical, track_targets
 
 VIEW = View(mask_ratio=0.6, drop=0.3)
 
@@ -129,8 +128,22 @@ def test_only_the_share_asked_for_is_decoded(events):
     made = toy.built(toy.DETECTOR, toy.stage(("mae", {"view": view})))
     batch = toy.batch(toy.DETECTOR, events, view)
     out = made.tasks["mae"](made.encode(batch)[view], batch)
-    whole = toy.batch(toy.DETECTOR, events, VIEW).plans[VIEW].streams["cubes"].hidden
+    whole = toy.batch(toy.DETECTOR, events, VIEW).plans[VIEW].streams["cubes"].asked
     assert len(out["cubes"]) < 0.6 * len(whole.window)
+
+
+def test_visible_patches_asked_for_are_decoded_and_cost_too(events):
+    view = evolve(VIEW, decode=1e-9, visible=1.0)
+    made = toy.roughened(toy.built(toy.DETECTOR, toy.stage(("mae", {"view": view}))))
+    batch = toy.batch(toy.DETECTOR, events, view)
+    plan = batch.plans[view].streams["cubes"]
+    encoded = made.encode(batch)[view]
+    out = made.tasks["mae"](encoded, batch)
+    losses = made.tasks["mae"].losses(out, encoded, batch)
+    assert len(out["cubes"]) == len(plan.event) > 0
+    at_hits = out["cubes"][plan.token, 1:, plan.cell].detach().numpy()
+    wanted = huber(at_hits - plan.values.numpy()).mean()
+    assert float(losses["cubes_charge"].detach()) == pytest.approx(float(wanted), rel=1e-5)
 
 
 def test_the_decoder_sees_latents_and_nothing_else(events):

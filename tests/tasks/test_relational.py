@@ -48,7 +48,7 @@ def visible(batch, events):
 def test_only_visible_voxels_are_labelled(events):
     batch, _, out, _ = worked(events)
     plan = batch.plans[VIEW].streams["cubes"]
-    assert len(plan.hidden.cell) > 0
+    assert len(plan.asked.cell) > 0
     v = len(plan.cell)
     assert {k: tuple(x.shape) for k, x in out.items()} == {
         "ghost": (v, 1),

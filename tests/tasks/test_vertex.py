@@ -27,13 +27,22 @@ def worked(events, rough=True, **options):
         return task.losses(out, encoded, batch), task.predictions(out, batch), out
 
 
-def test_the_loss_is_hubers_in_units_of_the_spread_over_known_vertices(events):
+def smooth(d, beta):
+    """Equation 3 of arXiv:1504.08083, quadratic below `beta`."""
+    return np.where(np.abs(d) < beta, 0.5 * d**2 / beta, np.abs(d) - 0.5 * beta)
+
+
+@pytest.mark.parametrize("options", [{}, {"beta": 1.0}, {"beta": 0.02}])
+def test_the_loss_is_smooth_in_units_of_the_spread_over_known_vertices(events, options):
     vertex = events.truth["vertex"].copy()
     vertex[[2, 7]] = np.nan
-    losses, _, out = worked(evolve(events, truth={**events.truth, "vertex": vertex}))
+    losses, _, out = worked(evolve(events, truth={**events.truth, "vertex": vertex}), **options)
     d = out["position"].double().numpy() - (vertex - MEAN) / STD
-    huber = np.where(np.abs(d) < 1, 0.5 * d**2, np.abs(d) - 0.5)
-    assert float(losses["position"]) == pytest.approx(np.nanmean(huber), rel=1e-5)
+    beta = options.get("beta", 0.1)
+    assert (np.abs(d) < beta).any() or beta < 0.1
+    assert (np.abs(d) > beta).any()
+    wanted = np.nanmean(smooth(d, beta))
+    assert float(losses["position"]) == pytest.approx(wanted, rel=1e-5)
 
 
 def test_predictions_are_in_mm(events):
@@ -64,8 +73,7 @@ def test_a_single_number_may_be_learned(events):
     energy = (events.truth["energy"] - 50) / 40
     _, _, out = worked(events, truth="energy")
     d = out["position"].numpy().reshape(-1) - energy
-    huber = np.where(np.abs(d) < 1, 0.5 * d**2, np.abs(d) - 0.5)
-    assert float(losses["position"]) == pytest.approx(huber.mean(), rel=1e-4)
+    assert float(losses["position"]) == pytest.approx(smooth(d, 0.1).mean(), rel=1e-4)
 
 
 def test_it_needs_the_point_it_is_to_find():
