@@ -1,6 +1,7 @@
 """A small detector with every kind of stream."""
 
 import pytest
+import toy_run
 
 from intarsia.core.detector import Detector
 from intarsia.core.streams import (
@@ -53,3 +54,17 @@ def toy() -> Detector:
             Label(name="energy", unit="GeV"),
         ),
     )
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """Folder of a whole run with three starts; not to be changed."""
+    out = tmp_path_factory.mktemp("runs") / "finished"
+    toy_run.run(toy_run.recipe(out.parent), out)
+    return out
+
+
+@pytest.fixture
+def no_report(monkeypatch):
+    """Runs that end before their page, which takes longer than the rest of a small run."""
+    monkeypatch.setattr("intarsia.core.report.write", lambda out: out / "report.html")
