@@ -88,10 +88,9 @@ def finished(folder: Path) -> int:
 def trainer(setup: Setup, callbacks: list[Callback]) -> Trainer:
     """A Lightning trainer without files or words of its own."""
     stage = setup.stage
-    left = stage.epochs - setup.done
     return Trainer(
-        max_epochs=left,
-        check_val_every_n_epoch=_every(stage, left),
+        max_epochs=stage.epochs - setup.done,
+        check_val_every_n_epoch=_every(stage),
         callbacks=callbacks,
         precision="bf16-mixed" if _half(stage.precision) else "32-true",
         reload_dataloaders_every_n_epochs=1,
@@ -111,6 +110,6 @@ def _half(precision: str) -> bool:
     return precision == "bfloat16" or (precision == "auto" and torch.cuda.is_available())
 
 
-def _every(stage: Stage, left: int) -> int:
+def _every(stage: Stage) -> int:
     """Epochs between validations: at most `check_every`, and one falls on the last epoch."""
-    return max(n for n in range(1, min(stage.check_every, left) + 1) if left % n == 0)
+    return max(n for n in range(1, stage.check_every + 1) if stage.epochs % n == 0)

@@ -13,7 +13,7 @@ from intarsia.core.errors import CheckpointError, RunError
 from intarsia.core.network import views_of
 from intarsia.core.progress import silent
 from intarsia.core.recipe import Optim
-from intarsia.core.train import finished, train
+from intarsia.core.train import finished, share_cores, train
 from intarsia.core.train_module import Setup
 
 CARD = Card(detector="toygrid", declaration={}, recipe={}, stage="mae")
@@ -230,12 +230,38 @@ def test_validation_is_as_rare_as_asked_and_falls_on_the_last_epoch(file, tmp_pa
     assert [r["epoch"] for r in rows(tmp_path, "val")] == ["1", "3"]
 
 
+def test_a_resumed_stage_is_validated_when_the_uninterrupted_one_is(file, tmp_path):
+    stage = toy.stage("flavour", epochs=10, check_every=4)
+
+    def stop(progress):
+        if progress.done > 3 * 48:
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        trained(file, tmp_path, stage, stop)
+    assert finished(tmp_path) == 2
+    trained(file, tmp_path, stage)
+    assert [r["epoch"] for r in rows(tmp_path, "val")] == ["1", "3", "5", "7", "9"]
+
+
 def test_the_rate_follows_the_schedule_to_the_last_step(file, tmp_path):
     stage = toy.stage("flavour", epochs=2, optim=Optim(lr=0.1))
     trained(file, tmp_path, stage)
     *_, last = rows(tmp_path, "train")
     # The rate that the next step would have: zero, at the end of the cosine.
     assert float(last["lr"]) == pytest.approx(0, abs=0.1 * 8 / 256 * 0.02)
+
+
+def test_loader_workers_are_left_a_core_each(monkeypatch):
+    monkeypatch.setattr("intarsia.core.train.cores", lambda: 6)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    before = torch.get_num_threads()
+    found = []
+    for workers in (0, 1, 5, 9):
+        share_cores(workers)
+        found.append(torch.get_num_threads())
+    torch.set_num_threads(before)
+    assert found == [6, 5, 1, 1]
 
 
 def test_a_recipe_without_averaging_evaluates_the_weights_themselves(file, tmp_path):
