@@ -8,3 +8,9 @@ import torch
 def _one_thread():
     """Small tensors gain nothing from threads; what a module before set does not matter."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def one_thread(monkeypatch):
+    """Runs on one thread: two that share busy cores wait for each other most of the time."""
+    monkeypatch.setattr("intarsia.core.run.share_cores", lambda workers: None)
