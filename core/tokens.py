@@ -19,8 +19,6 @@ from .errors import DeclarationError
 from .recipe import Model
 from .streams import DenseArray, Stream, TrackSet, VoxelGrid
 
-OCCUPANCY = 0.02  # share of a patch's cells that are hit, as measured on FASERCal (1.5 to 2.5 %)
-
 
 class PatchEmbedding(nn.Module):
     """A convolution whose kernel is its stride, over occupied patches only.
@@ -34,10 +32,8 @@ class PatchEmbedding(nn.Module):
         super().__init__()
         self.columns = sum(c.width for c in grid.columns)
         cells = prod(grid.patch)
-        spread = (
-            OCCUPANCY * cells * self.columns
-        ) ** -0.5  # tokens of a typical patch are of size 1
-        self.weight = nn.Parameter(torch.randn(cells * self.columns, model.dim) * spread)
+        self.weight = nn.Parameter(torch.empty(cells * self.columns, model.dim))
+        nn.init.xavier_uniform_(self.weight)
         self.bias = nn.Parameter(torch.zeros(model.dim))
         self.place = nn.Parameter(sine_table(grid.window, model.dim))
         self.window = nn.Parameter(sine_table(grid.windows, model.dim))

@@ -66,7 +66,10 @@ def train(
         with warnings.catch_warnings():
             for advice in ADVICE:
                 warnings.filterwarnings("ignore", advice)
-            trainer(setup, callbacks).fit(module)
+            try:
+                trainer(setup, callbacks).fit(module)
+            except SystemExit as stop:  # what Lightning makes of Ctrl-C
+                raise KeyboardInterrupt from stop
     return files
 
 

@@ -14,13 +14,15 @@ from intarsia.core.task import Needs, TaskKind, View
 class Vertex:
     """Options of vertex regression.
 
-    truth: the point to find, in mm. beta: deviation, in units of the spread of the training split's
-    vertices, below which the loss is quadratic and above which it is linear.
+    truth: the point to find, in mm. unit: deviation in mm that costs one, the same along every axis, as
+    the distance to the true vertex counts them. beta: deviation in mm below which the loss is
+    quadratic, by default a cell of FASERCal's 3DCal.
     """
 
     truth: str = "vertex"
     view: View = Factory(View)
-    beta: float = field(default=0.1, validator=gt(0))
+    unit: float = field(default=100.0, validator=gt(0))
+    beta: float = field(default=10.0, validator=gt(0))
     head_scale: float = field(default=2e-5, validator=gt(0))
 
 

@@ -26,7 +26,7 @@ class VertexRegression(TaskModule):
         super().__init__()
         self.truth = options.truth
         self.terms = ("position",)
-        self.beta = options.beta
+        self.unit, self.beta = options.unit, options.beta / options.unit
         width = setting.detector.label(options.truth).width
         scale = setting.normalisation["truth"][options.truth]
         self.head = PooledHead(setting.model, width, options.head_scale)
@@ -36,16 +36,16 @@ class VertexRegression(TaskModule):
         self.register_buffer("std", torch.tensor(scale["std"]).reshape(-1))
 
     def forward(self, encoded: Encoded, batch: Batch) -> dict[str, Tensor]:
-        """Standardised position (B, 3)."""
-        return {"position": self.head(encoded)}
+        """Position (B, 3) in mm."""
+        return {"position": self.head(encoded) * self.std + self.mean}
 
     def losses(
         self, out: Mapping[str, Tensor], encoded: Encoded, batch: Batch
     ) -> dict[str, Tensor]:
         """Smooth L1 loss over the events whose vertex is known."""
-        true = (batch.truth[self.truth].reshape(out["position"].shape) - self.mean) / self.std
-        return {"position": regression(out["position"], true, self.beta)}
+        true = batch.truth[self.truth].reshape(out["position"].shape)
+        return {"position": regression(out["position"] / self.unit, true / self.unit, self.beta)}
 
     def predictions(self, out: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
         """``prediction`` (B, 3) in mm."""
-        return {"prediction": out["position"] * self.std + self.mean}
+        return {"prediction": out["position"]}
