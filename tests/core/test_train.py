@@ -1,4 +1,5 @@
 import csv
+import signal
 from math import isfinite
 
 import numpy as np
@@ -172,6 +173,18 @@ def test_a_stage_interrupted_and_resumed_equals_one_in_one_go(file, whole, tmp_p
     theirs, _ = load_state(whole[0] / "last.resume.safetensors")
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(v, theirs[k]) for k, v in ours.items())
+
+
+def test_ctrl_c_is_passed_on(file, tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+
+    def stop(progress):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trained(file, tmp_path, LONG, stop)
+    signal.signal(signal.SIGINT, before)  # Lightning has it ignored
+    assert finished(tmp_path) == 0
 
 
 def test_a_finished_stage_is_not_trained_again(file, whole):
