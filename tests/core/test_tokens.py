@@ -12,7 +12,7 @@ from intarsia.core.events import Table, cumulated
 from intarsia.core.planner import grid_plan
 from intarsia.core.streams import Column, PointCloud, VoxelGrid
 from intarsia.core.task import View
-from intarsia.core.tokens import OCCUPANCY, PatchEmbedding, tokeniser
+from intarsia.core.tokens import PatchEmbedding, tokeniser
 
 COLUMNS = {
     "one": (Column(name="q", unit="MeV"),),
@@ -137,12 +137,12 @@ def test_the_patch_embedding_equals_spconv(columns):
         )
 
 
-def test_first_weights_make_tokens_of_order_one():
+def test_the_kernel_begins_as_xavier_has_it():
     torch.manual_seed(0)
     grid = evolve(grid_of("one"), patch=(4, 3, 6), window=(1, 1, 1))
-    weight = PatchEmbedding(grid, evolve(toy.MODEL, dim=240)).weight
-    hits = OCCUPANCY * 4 * 3 * 6
-    assert float(weight.detach().var()) * hits == pytest.approx(1, rel=0.1)
+    weight = PatchEmbedding(grid, evolve(toy.MODEL, dim=240)).weight.detach()
+    assert float(weight.var()) == pytest.approx(2 / (4 * 3 * 6 + 240), rel=0.1)
+    assert float(weight.abs().max()) <= (6 / (4 * 3 * 6 + 240)) ** 0.5
 
 
 def test_an_array_is_one_token_where_it_is_shown():
