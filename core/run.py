@@ -50,11 +50,23 @@ def run(
         workers=1 if workers is None else max(0, workers - 1),
         notify=notify,
     )
+    _enough(bench, chosen, stage is None)
     share_cores(bench.workers)
     for name in chosen:
         for seed in recipe.seeds if "/" in name else recipe.seeds[:1]:
             learn(bench, name, recipe.stages[name], seed)
     return results(bench) if stage is None else out
+
+
+def _enough(bench: Bench, chosen: list[str], whole: bool) -> None:
+    """RunError before hours of training if a split or a label budget could not be met after them."""
+    recipe = bench.recipe
+    for name in chosen:
+        bench.split("val")
+        bench.labelled(recipe.stages[name].labels or 1, recipe.seed)
+    if whole and any("/" in n for n in recipe.stages):
+        bench.split("test")
+        bench.labelled(recipe.report.probe, recipe.seed)
 
 
 def _chosen(recipe: Recipe, stage: str | None) -> list[str]:

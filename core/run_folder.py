@@ -53,7 +53,8 @@ class Folder:
                     f"(compare {there}); choose another --out"
                 )
         path.mkdir(parents=True, exist_ok=True)
-        there.write_text(dump_yaml(recipe))
+        with atomic(there) as half:
+            half.write_text(dump_yaml(recipe))
         known = path / "run.json"
         folder = cls(path, json.loads(known.read_text()) if known.exists() else {})
         folder.note(recipe=dump(recipe), versions=versions(), hardware=hardware())

@@ -16,7 +16,7 @@ from .network import Network
 from .progress import Notify
 from .recipe import Stage
 from .run_folder import cores
-from .train_callbacks import Keeper, Log, Teller
+from .train_callbacks import Keeper, Log, Stop, Teller
 from .train_module import Setup, StageModule
 from .train_state import restore
 
@@ -56,7 +56,9 @@ def train(
     if resume:
         restore(resume, module)
         best = load_state(resume)[1]["best"]
+    stop = Stop()
     callbacks: list[Callback] = [
+        stop,
         Keeper(folder, card, resume, best),
         Log(folder / "log.csv"),
         Teller(what, notify),
@@ -68,8 +70,10 @@ def train(
                 warnings.filterwarnings("ignore", advice)
             try:
                 trainer(setup, callbacks).fit(module)
-            except SystemExit as stop:  # what Lightning makes of Ctrl-C
-                raise KeyboardInterrupt from stop
+            except SystemExit as ended:  # what Lightning makes of Ctrl-C
+                raise KeyboardInterrupt from ended
+            finally:
+                stop.give_back()
     return files
 
 

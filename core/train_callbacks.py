@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping
 from pathlib import Path
+from signal import SIGINT, signal
+from threading import current_thread, main_thread
 from time import monotonic
 from typing import Any
 
@@ -14,6 +16,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from .card import Card
 from .checkpoint import save
 from .progress import Notify, Progress
+from .store import atomic
 from .train_module import StageModule
 from .train_state import keep, restore_optimiser
 
@@ -61,6 +64,15 @@ class Log(Callback):
         self.path = path
         self.start = monotonic()
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Drop the rows of an attempt that was cut short."""
+        if isinstance(pl_module, StageModule) and trainer.is_global_zero and self.path.exists():
+            with self.path.open(newline="") as file:
+                head, *rows = list(csv.reader(file)) or [[]]
+            kept = [r for r in rows if len(r) == len(head) and int(r[1]) <= pl_module.step]
+            with atomic(self.path) as half, half.open("w", newline="") as file:
+                csv.writer(file).writerows([head, *kept] if head else [])
+
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         """A row after the first step, each `EVERY` steps and at the end."""
         if isinstance(pl_module, StageModule) and (
@@ -87,13 +99,50 @@ class Log(Callback):
             return
         names = ["loss", *(f"{t}" for t in module.network.terms)]
         head = ["epoch", "step", "split", "seconds", "lr", *names]
-        new = not self.path.exists()
+        new = not self.path.exists() or not self.path.stat().st_size
         with self.path.open("a", newline="") as file:
             writer = csv.writer(file)
             if new:
                 writer.writerow(head)
             facts = [module.epoch, module.step, split, round(monotonic() - self.start, 3), rate]
             writer.writerow([*facts, *(values.get(n, "") for n in names)])
+
+
+class Stop(Callback):
+    """Ends the stage after the batch in which Ctrl-C is pressed; a second one ends it at once.
+
+    An interrupt that lands while a loader starts or stops is lost otherwise.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.before: Any = None
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take over the signal, in the main thread."""
+        if current_thread() is main_thread():
+            self.before = signal(SIGINT, self.ask)
+
+    def ask(self, *_: Any) -> None:
+        """Note that the user wants to stop."""
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Stop if asked to."""
+        if self.asked:
+            raise KeyboardInterrupt
+
+    def on_validation_batch_end(self, *_: Any) -> None:
+        """Stop if asked to."""
+        if self.asked:
+            raise KeyboardInterrupt
+
+    def give_back(self) -> None:
+        """Let the signal mean again what it did before."""
+        if self.before is not None:
+            signal(SIGINT, self.before)
 
 
 class Teller(Callback):
