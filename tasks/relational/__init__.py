@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from attrs import Factory, field, frozen
-from attrs.validators import and_, ge, lt
+from attrs.validators import and_, ge, lt, optional
 
 from intarsia.core.detector import Detector
 from intarsia.core.hookspecs import hookimpl
@@ -17,12 +17,14 @@ class Relational:
     """Options of the relational pass.
 
     stream: whose voxels are labelled; by default the first voxel stream. labels: which of its class
-    labels; by default all. smoothing: of their targets.
+    labels; by default all. voxels: so many of a batch's visible ones, drawn at random, train; by default
+    all. smoothing: of their targets.
     """
 
     view: View = Factory(lambda: View(mask_ratio=0.25, probability=0.5))
     stream: str = ""
     labels: tuple[str, ...] = ()
+    voxels: int | None = field(default=None, validator=optional(ge(1)))
     decoder: DecoderSize = Factory(lambda: DecoderSize(depth=1))
     modes: int = field(default=32, validator=ge(1))
     smoothing: float = field(default=0.02, validator=and_(ge(0), lt(1)))

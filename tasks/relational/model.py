@@ -38,7 +38,7 @@ class VoxelLabels(TaskModule):
         self.grid = grid
         self.labels = {label.name: label for label in grid.labels if label.name in names}
         self.terms = tuple(self.labels)
-        self.smoothing = options.smoothing
+        self.smoothing, self.most = options.smoothing, options.voxels
         width = options.decoder.width
         channels = sum(_channels(label) for label in self.labels.values())
         self.token = nn.Linear(setting.model.dim, width)
@@ -47,15 +47,23 @@ class VoxelLabels(TaskModule):
         self.voxels = VoxelHead(width, grid.patch, channels, options.modes)
 
     def forward(self, encoded: Encoded, batch: Batch) -> dict[str, Tensor]:
-        """Logits (v, C) of each label."""
+        """Logits (v, C) of each label, and the visible voxels ``rows`` (v,) that they are of."""
         plan = encoded.plan.streams[self.stream]
         if not isinstance(plan, GridPlan):
             raise TypeError(f"stream {self.stream!r} has no voxels to label")
         query = self.token(encoded.tokens[self.stream]) + self.places(plan.place, plan.window)
         decoded = self.decoder.ragged(query, plan.rows, encoded)
-        logits = self.voxels.at(decoded, plan.token, plan.cell)
+        rows = self._rows(plan.cell)
+        logits = self.voxels.at(decoded, plan.token[rows], plan.cell[rows])
         sizes = [_channels(label) for label in self.labels.values()]
-        return dict(zip(self.labels, torch.split(logits, sizes, 1), strict=True))
+        labels = dict(zip(self.labels, torch.split(logits, sizes, 1), strict=True))
+        return labels | {"rows": rows}
+
+    def _rows(self, cell: Tensor) -> Tensor:
+        """Numbers of the voxels to look at: in training at most as many as the options say."""
+        if self.training and self.most and len(cell) > self.most:
+            return torch.randint(len(cell), (self.most,), device=cell.device)
+        return torch.arange(len(cell), device=cell.device)
 
     def losses(
         self, out: Mapping[str, Tensor], encoded: Encoded, batch: Batch
@@ -63,9 +71,9 @@ class VoxelLabels(TaskModule):
         """Binary, hard or soft cross-entropy of each label over the voxels that have it."""
         plan = encoded.plan.streams[self.stream]
         losses = {}
-        for name, logits in out.items():
-            label = self.labels[name]
-            true = plan.labels[name] if isinstance(plan, GridPlan) else torch.zeros(0)
+        for name, label in self.labels.items():
+            logits = out[name]
+            true = plan.labels[name][out["rows"]] if isinstance(plan, GridPlan) else torch.zeros(0)
             if label.soft:
                 losses[name] = shares(logits.float(), true, self.smoothing)
             elif _channels(label) == 1:
@@ -82,7 +90,8 @@ class VoxelLabels(TaskModule):
         where = (plan.window[plan.token], plan.place[plan.token], plan.cell)
         index = cell_index(grid, *(x.cpu().numpy() for x in where))
         drawn = {f"{self.stream}/label_index": torch.from_numpy(index)}
-        for name, logits in out.items():
+        for name in self.labels:
+            logits = out[name]
             single = logits.shape[1] == 1
             likely = logits[:, 0].sigmoid() if single else logits.softmax(1)
             drawn[f"{self.stream}/{name}_predicted"] = likely

@@ -50,6 +50,7 @@ def test_only_visible_voxels_are_labelled(events):
     plan = batch.plans[VIEW].streams["cubes"]
     assert len(plan.asked.cell) > 0
     v = len(plan.cell)
+    assert out.pop("rows").tolist() == list(range(v))
     assert {k: tuple(x.shape) for k, x in out.items()} == {
         "ghost": (v, 1),
         "origin": (v, 3),
@@ -85,6 +86,7 @@ def test_the_logits_are_those_of_the_dense_head(events):
     with torch.no_grad():
         query = task.token(encoded.tokens["cubes"]) + task.places(plan.place, plan.window)
         dense = task.voxels(task.decoder.ragged(query, plan.rows, encoded))
+    out.pop("rows")
     whole = torch.cat(list(out.values()), 1)
     torch.testing.assert_close(whole, dense[plan.token, :, plan.cell], atol=1e-4, rtol=1e-4)
 
@@ -106,7 +108,18 @@ def test_labels_may_be_chosen(events):
     made = built(labels=("kind",))
     assert made.terms == ("relational.kind",)
     _, _, out, losses = worked(events, made)
-    assert out.keys() == losses.keys() == {"kind"}
+    assert out.keys() - {"rows"} == losses.keys() == {"kind"}
+
+
+def test_with_a_limit_so_many_voxels_train_and_all_are_looked_at_otherwise(events):
+    made = built(voxels=7).eval()
+    batch, encoded, all_of_them, _ = worked(events, made)
+    task = made.tasks["relational"].train()
+    out = task(encoded, batch)
+    assert len(out["rows"]) == len(out["ghost"]) == 7
+    for name in ("ghost", "origin", "kind"):
+        torch.testing.assert_close(out[name], all_of_them[name][out["rows"]], atol=1e-5, rtol=1e-4)
+    task.losses(out, encoded, batch)["kind"].backward()
 
 
 def test_the_first_voxel_stream_and_its_class_labels_are_meant():
