@@ -16,13 +16,13 @@ Array = np.ndarray[Any, Any]
 F = TypeVar("F", bound=Callable[..., Any])
 
 HERE = Path(__file__).parent
-# Reordering and fused multiply-add are welcome; "no NaN, no infinity" is not assumed.
-FAST = {"nsz", "arcp", "contract", "afn", "reassoc"}
 
 
 def compiled(function: F) -> F:
     """Compile `function` when first called; later processes read its machine code from a cache.
 
+    Arithmetic is exactly IEEE: with numba's fastmath, code fresh from the compiler and the same code
+    from its cache rounded differently, so that a sample depended on who made it; and it was no faster.
     Division by zero gives infinity, as in numpy, instead of raising. The function makes no array
     (see `allocating`): it then need not count references to arrays, which took half of the time.
     """
@@ -40,7 +40,7 @@ def _compiled(function: F, **options: bool) -> F:
     before = config.CACHE_DIR
     config.CACHE_DIR = str(_folder(Path(function.__code__.co_filename).parent))
     try:
-        kernel = njit(cache=True, error_model="numpy", fastmath=FAST, **options)(function)
+        kernel = njit(cache=True, error_model="numpy", **options)(function)
     finally:
         config.CACHE_DIR = before
     _plain_numbers(kernel)
