@@ -217,9 +217,8 @@ def _array(array: DenseArray, story: _Story, rng: np.random.Generator) -> dict[s
     rows = {}
     for c in array.columns:
         noise = np.exp(rng.normal(0, 0.1, (n, *array.shape, *c.extra)))
-        rows[c.name] = (
-            20 * story.strength * bump.reshape(*array.shape, *(1,) * len(c.extra)) * noise
-        )
+        whole = bump.reshape((*array.shape, *(1,) * len(c.extra)))
+        rows[c.name] = 20 * story.strength * whole * noise
     for label in array.labels:
         rows[label.name] = _unknown(label, n)
     return rows

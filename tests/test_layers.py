@@ -15,7 +15,8 @@ CORE = [f for f in FILES if f.is_relative_to(ROOT / "core") and f.parent.parent 
 MODULE_LINES, FUNCTION_LINES = 300, 40
 COMPILED = {"compiled", "njit", "jit", "vectorize", "guvectorize"}  # kernels may be longer
 
-FOR_DETECTORS = {"streams", "detector", "units", "hookspecs", "events", "errors", "simulation"}
+FOR_DETECTORS = {"streams", "detector", "units", "hookspecs", "events", "errors", "crop"}
+FOR_DETECTORS |= {"simulation"}
 FOR_SIMULATION = {"errors", "units", "streams", "detector", "events"}
 
 READER = r".*_reader\.py"

@@ -1,0 +1,136 @@
+"""PILArNet, a public simulation of liquid argon: declarations and plugin hook.
+
+Two detectors see the same events of 768 cells of 3 mm along each axis: `pilarnet` one particle at
+a time, in a crop around it, `pilarnet_event` whole events. Imports neither numba nor torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from intarsia.core.crop import context
+from intarsia.core.detector import Augmentation, Detector, Display, Frame
+from intarsia.core.hookspecs import hookimpl
+from intarsia.core.streams import Axis, Column, Label, VoxelGrid
+
+CELL = 3.0  # mm
+SIDE = 768  # cells of an event along each axis
+LOW = -0.5 * SIDE * CELL  # mm
+DETECTOR = (Axis(SIDE, CELL, LOW),) * 3
+
+# The order of PILArNet-M (and of larcv2's ShapeType); the original release numbers them otherwise.
+SEMANTIC = ("shower", "track", "michel", "delta", "low_energy")
+FIVETYPES = ("hip", "mip", "shower", "delta", "michel")
+PARTICLES = ("photon", "electron", "muon", "pion", "proton")
+
+_energy = Column(name="energy", unit="MeV", scale="log1p", about="deposited")
+
+SEMANTIC_LABEL = Label(
+    name="semantic",
+    classes=SEMANTIC,
+    soft=True,
+    about="shared where several clusters own the voxel, in equal parts where energies are unknown",
+)
+FIVETYPES_LABEL = Label(
+    name="fivetypes",
+    classes=FIVETYPES,
+    about="of the original release: heavily and minimum ionising tracks are told apart",
+)
+
+TPC = VoxelGrid(
+    name="tpc",
+    axes=(Axis(168, CELL, -252.0), Axis(168, CELL, -252.0), Axis(180, CELL, -270.0)),
+    patch=(12, 12, 10),
+    window=(2, 2, 3),
+    columns=(_energy,),
+    labels=(SEMANTIC_LABEL, FIVETYPES_LABEL),
+    about="crop of 168 x 168 x 180 cells of 3 mm, centred on the particle",
+)
+
+METADATA = context("metadata", _energy)
+
+PARTICLE_TRUTH = (
+    Label(name="pid", classes=PARTICLES, about="either charge; of other particles unknown"),
+    Label(name="momentum", unit="GeV/c", about="size, at the start"),
+    Label(name="energy", unit="GeV", about="kinetic, at the start"),
+    Label(
+        name="vertex",
+        unit="mm",
+        width=3,
+        moves="point",
+        about="where the particle starts, in the frame of the crop",
+    ),
+    Label(name="origin", classes=("secondary", "primary"), about="primary: from the vertex"),
+)
+
+# The box is padded with 12 cells at its far end in z, so that patches and windows divide it.
+WHOLE = VoxelGrid(
+    name="tpc",
+    axes=(Axis(SIDE, CELL, LOW), Axis(SIDE, CELL, LOW), Axis(780, CELL, LOW)),
+    patch=(12, 12, 10),
+    window=(2, 2, 3),
+    columns=(_energy,),
+    labels=(
+        SEMANTIC_LABEL,
+        FIVETYPES_LABEL,
+        Label(
+            name="pid",
+            classes=PARTICLES,
+            soft=True,
+            about="of the particle that the voxel belongs to; shared as the semantic label is",
+        ),
+        Label(name="cluster", about="number of the particle with the largest share of the voxel"),
+    ),
+    about="768 cells of 3 mm along each axis",
+)
+
+EVENT_TRUTH = (
+    Label(
+        name="vertex", unit="mm", width=3, moves="point", about="of the interaction, if just one"
+    ),
+    Label(name="particles", about="number of particles that deposit energy"),
+)
+
+SOURCE = "arXiv:2006.01993 (PILArNet), arXiv:2502.02558 (PILArNet-M); crops: arXiv:2604.07037"
+
+
+def _augmentations(*streams: str) -> tuple[Augmentation, ...]:
+    """Mirrors of all streams; the rest acts on the cells."""
+    return (
+        Augmentation(kind="mirror", streams=streams, axis="x"),
+        Augmentation(kind="mirror", streams=streams, axis="y"),
+        Augmentation(kind="mirror", streams=streams, axis="z"),
+        Augmentation(kind="charge_scale", streams=("tpc",), size=0.05),
+        Augmentation(kind="smear", streams=("tpc",), size=0.05),
+        Augmentation(kind="dropout", streams=("tpc",), size=0.05),
+    )
+
+
+PILARNET = Detector(
+    name="pilarnet",
+    about="PILArNet, one particle at a time in a crop of liquid argon around it",
+    streams=(TPC, METADATA),
+    truth=PARTICLE_TRUTH,
+    augmentations=_augmentations("tpc", "metadata"),
+    display=Display(stream="tpc", column="energy", label="semantic"),
+    frame=Frame(about="origin at the middle of the crop; metadata.centre is in the event's frame"),
+    source=SOURCE,
+)
+
+PILARNET_EVENT = Detector(
+    name="pilarnet_event",
+    about="PILArNet, whole events in liquid argon",
+    streams=(WHOLE,),
+    truth=EVENT_TRUTH,
+    # No mirror along z, where the box is padded at one end.
+    augmentations=tuple(a for a in _augmentations("tpc") if a.axis != "z"),
+    display=Display(stream="tpc", column="energy", label="semantic"),
+    frame=Frame(about="origin at the middle of the 768 cells along each axis"),
+    source=SOURCE,
+)
+
+
+@hookimpl
+def intarsia_detectors() -> Iterable[Detector]:
+    """Particles and whole events of PILArNet."""
+    return (PILARNET, PILARNET_EVENT)
