@@ -24,34 +24,13 @@ from intarsia.core.plugins import registry
 from intarsia.core.progress import silent
 from intarsia.core.recipe import Stage
 from intarsia.core.recipe_load import load
-from intarsia.core.run import events, normalised
-from intarsia.core.run_folder import Folder
+from intarsia.core.run import prepared
 from intarsia.core.stages import Bench, learn, trained
 from intarsia.core.task import View
 from intarsia.core.train import share_cores
 
 RATES = (0.008, 0.016, 0.032, 0.064)
 DECAYS = (0.65, 0.8, 1.0)
-
-
-def bench(recipe_file: str, scale: str, out: Path, seed: int) -> Bench:
-    """Events, normalisation and folder of the run."""
-    plugins = registry()
-    recipe = load(recipe_file, plugins, [f"seeds=[{seed}]"], scale)
-    detector = plugins.detector(recipe.detector)
-    folder = Folder.open(out, recipe, resume=True)
-    file = events(recipe, detector, folder, None, silent)
-    share_cores(1)
-    return Bench(
-        recipe=recipe,
-        registry=plugins,
-        detector=detector,
-        file=file,
-        normalisation=normalised(file, detector, folder),
-        folder=folder,
-        workers=0,
-        notify=silent,
-    )
 
 
 def grid(stage: Stage) -> Iterator[tuple[str, Stage]]:
@@ -80,7 +59,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=10, help="of events and pre-training")
     parser.add_argument("--repeat", type=int, default=2, help="fine-tunings of a point")
     chosen = parser.parse_args()
-    run = bench(chosen.recipe, chosen.scale, chosen.out, chosen.seed)
+    plugins = registry()
+    recipe = load(chosen.recipe, plugins, [f"seeds=[{chosen.seed}]"], chosen.scale)
+    run = prepared(recipe, plugins, chosen.out, resume=True, workers=1)
+    share_cores(1)
     for name, stage in run.recipe.stages.items():
         if "/" not in name:
             learn(run, name, stage, chosen.seed)

@@ -36,11 +36,29 @@ def run(
     simulate, and that load; one per core by default. RunError if the folder or sample forbids it.
     """
     chosen = _chosen(recipe, stage)
+    bench = prepared(recipe, registry, out, resume or stage is not None, workers, notify)
+    _enough(bench, chosen, stage is None)
+    share_cores(bench.workers)
+    for name in chosen:
+        for seed in recipe.seeds if "/" in name else recipe.seeds[:1]:
+            learn(bench, name, recipe.stages[name], seed)
+    return results(bench) if stage is None else out
+
+
+def prepared(
+    recipe: Recipe,
+    registry: Registry,
+    out: Path,
+    resume: bool = False,
+    workers: int | None = None,
+    notify: Notify = silent,
+) -> Bench:
+    """What the stages of a run in `out` share: its events are made, nothing is trained yet."""
     detector = registry.detector(recipe.detector)
-    folder = Folder.open(out, recipe, resume or stage is not None)
+    folder = Folder.open(out, recipe, resume)
     file = events(recipe, detector, folder, workers, notify)
     refuse(recipe, registry, detector, file)
-    bench = Bench(
+    return Bench(
         recipe=recipe,
         registry=registry,
         detector=detector,
@@ -50,12 +68,6 @@ def run(
         workers=1 if workers is None else max(0, workers - 1),
         notify=notify,
     )
-    _enough(bench, chosen, stage is None)
-    share_cores(bench.workers)
-    for name in chosen:
-        for seed in recipe.seeds if "/" in name else recipe.seeds[:1]:
-            learn(bench, name, recipe.stages[name], seed)
-    return results(bench) if stage is None else out
 
 
 def _enough(bench: Bench, chosen: list[str], whole: bool) -> None:

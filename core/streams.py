@@ -121,7 +121,7 @@ class Label:
 
 
 def _divides(stream: VoxelGrid, attribute: Attribute[Triple], value: Triple) -> None:
-    whole = {"patch": stream.shape, "window": stream.patches}[attribute.name]
+    whole = stream.shape if attribute.name == "patch" else stream.patches
     for axis, size, part in zip("xyz", whole, value, strict=True):
         if part < 1 or size % part:
             raise DeclarationError(

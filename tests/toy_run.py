@@ -13,14 +13,12 @@ import toy
 from intarsia.core.events import Events, Table
 from intarsia.core.hookspecs import hookimpl
 from intarsia.core.plugins import Registry, Source
-from intarsia.core.progress import silent
 from intarsia.core.recipe import Recipe
 from intarsia.core.recipe_load import load
-from intarsia.core.run import normalised
+from intarsia.core.run import prepared
 from intarsia.core.run import run as run_recipe
-from intarsia.core.run_folder import Folder
 from intarsia.core.stages import Bench
-from intarsia.core.store import EventFile, EventWriter
+from intarsia.core.store import EventWriter
 
 RECIPE = """\
 name: three
@@ -114,19 +112,7 @@ def stopping(what: str, done: int):
 
 def bench(recipe: Recipe, out: Path) -> Bench:
     """What the stages of the run in `out` share."""
-    detector = registry().detector(recipe.detector)
-    folder = Folder.open(out, recipe, resume=True)
-    file = EventFile(out / "data" / "events.h5")
-    return Bench(
-        recipe=recipe,
-        registry=registry(),
-        detector=detector,
-        file=file,
-        normalisation=normalised(file, detector, folder),
-        folder=folder,
-        workers=0,
-        notify=silent,
-    )
+    return prepared(recipe, registry(), out, resume=True, workers=1)
 
 
 def written(path: Path, events: Events) -> Path:

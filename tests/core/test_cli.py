@@ -10,27 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from cubes import PLUGIN
 
 import intarsia
 from intarsia.core.card import KEY, Card, card_json
 from intarsia.core.cli import main
-
-PLUGIN = """
-from intarsia.core.detector import Detector
-from intarsia.core.hookspecs import hookimpl
-from intarsia.core.streams import Axis, Column, Label, VoxelGrid
-
-cell = Axis(4, 10.0)
-
-
-@hookimpl
-def intarsia_detectors():
-    cubes = VoxelGrid(
-        name="cubes", axes=(cell, cell, cell), patch=(2, 2, 2), window=(1, 1, 1),
-        columns=(Column(name="charge", unit="MeV"),),
-    )
-    return [Detector(name="cube", about="a cube", streams=[cubes])]
-"""
 
 RECIPE = """name: small
 about: hide and rebuild

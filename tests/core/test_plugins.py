@@ -6,47 +6,22 @@ from types import SimpleNamespace
 
 import pytest
 from attrs import frozen
+from cubes import PLUGIN, detector
 
 import intarsia
 from intarsia.core.detector import Detector
 from intarsia.core.errors import PluginError
 from intarsia.core.hookspecs import hookimpl
 from intarsia.core.plugins import RETURNS, Registry, Source, registry
-from intarsia.core.streams import Axis, Column, VoxelGrid
 from intarsia.core.task import StreamKind, TaskKind
 
 DUNE = Source("entry point dune", "dune-intarsia", "0.3")
 
 PATCH = "stream 'cubes': patch 3 along x does not divide 4"
 
-FILE = """
-from intarsia.core.detector import Detector
-from intarsia.core.hookspecs import hookimpl
-from intarsia.core.streams import Axis, Column, VoxelGrid
 
-cell = Axis(4, 10.0)
-
-
-@hookimpl
-def intarsia_detectors():
-    cubes = VoxelGrid(
-        name="cubes", axes=(cell, cell, cell), patch=(2, 2, 2), window=(1, 1, 1),
-        columns=(Column(name="charge", unit="MeV"),),
-    )
-    return [Detector(name="NAME", about="a cube", streams=[cubes])]
-"""
-
-
-def detector(name):
-    axis = Axis(4, 10.0)
-    cubes = VoxelGrid(
-        name="cubes",
-        axes=(axis, axis, axis),
-        patch=(2, 2, 2),
-        window=(1, 1, 1),
-        columns=(Column(name="charge", unit="MeV"),),
-    )
-    return Detector(name=name, about="a cube", streams=[cubes])
+def named(name):
+    return PLUGIN.replace('name="cube"', f'name="{name}"')
 
 
 @frozen
@@ -225,7 +200,7 @@ def test_two_kinds_of_stream_cannot_share_a_declaration(found):
 
 def test_a_file_is_a_plugin_whose_dotted_names_can_be_imported(found, tmp_path):
     file = tmp_path / "mydet.py"
-    file.write_text(FILE.replace("NAME", "mydet"))
+    file.write_text(named("mydet"))
     found.load_file(file)
     assert found.detector("mydet").stream("cubes").patches == (2, 2, 2)
     assert found.source("detectors", "mydet") == Source(str(file))
@@ -241,7 +216,7 @@ def test_a_file_is_a_plugin_whose_dotted_names_can_be_imported(found, tmp_path):
         ("x = (1\n", "{}:1: SyntaxError: '(' was never closed"),
         ("raise SystemExit(3)\n", "{}:1: SystemExit: 3"),
         (
-            FILE.replace("patch=(2, 2, 2)", "patch=(3, 2, 2)"),
+            PLUGIN.replace("patch=(2, 2, 2)", "patch=(3, 2, 2)"),
             "plugin 'bad' ({}): intarsia_detectors() raised bad.py:11: " + PATCH,
         ),
     ],
@@ -275,7 +250,7 @@ def test_another_file_of_the_same_name_may_be_loaded_by_another_registry(tmp_pat
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
         file = tmp_path / name / "twice_loaded.py"
-        file.write_text(FILE.replace("NAME", name))
+        file.write_text(named(name))
         made = Registry()
         made.load_file(file)
         assert made.names("detectors") == [name]
@@ -291,10 +266,10 @@ def installed(folder, name, body, point=None):
 
 
 def test_a_broken_stranger_is_left_out_warned_of_and_quoted(found, tmp_path, monkeypatch, caplog):
-    installed(tmp_path, "gooddet", FILE.replace("NAME", "gooddet"))
+    installed(tmp_path, "gooddet", named("gooddet"))
     installed(tmp_path, "baddet", "import uprooot\n")
-    installed(tmp_path, "greedy", FILE.replace("NAME", "superfgd"))
-    installed(tmp_path, "twin", FILE.replace("NAME", "twin"), point="gooddet")
+    installed(tmp_path, "greedy", named("superfgd"))
+    installed(tmp_path, "twin", named("twin"), point="gooddet")
     monkeypatch.syspath_prepend(tmp_path)
     found.load_installed()
     assert found.names("detectors") == ["gooddet", "superfgd"]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from attrs import Factory, field, frozen
 from attrs.validators import ge
+from cubes import grid
 
 from intarsia.core.detector import Detector, Simulation
 from intarsia.core.errors import RecipeError
@@ -13,7 +14,7 @@ from intarsia.core.hookspecs import hookimpl
 from intarsia.core.plugins import Registry, Source
 from intarsia.core.recipe import Instance
 from intarsia.core.recipe_load import dump, dump_yaml, load, load_every, restore
-from intarsia.core.streams import Axis, Column, Label, VoxelGrid
+from intarsia.core.streams import Label
 from intarsia.core.task import Needs, TaskKind, View
 
 
@@ -32,19 +33,10 @@ class Guess:
 
 
 def cube():
-    axis = Axis(4, 10.0)
-    cubes = VoxelGrid(
-        name="cubes",
-        axes=(axis, axis, axis),
-        patch=(2, 2, 2),
-        window=(1, 1, 1),
-        columns=(Column(name="charge", unit="MeV"),),
-        labels=(Label(name="ghost", classes=("real", "ghost")),),
-    )
     return Detector(
         name="cube",
         about="a cube",
-        streams=[cubes],
+        streams=[grid(labels=(Label(name="ghost", classes=("real", "ghost")),))],
         truth=[Label(name="particle", classes=("e", "mu"))],
         simulation=Simulation(make="cube:make", options={"light": 10.0, "mode": "fast"}),
     )

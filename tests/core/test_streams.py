@@ -45,6 +45,7 @@ def test_a_grid_counts_cells_patches_and_windows():
     ("patch", "window", "message"),
     [
         ((4, 3, 4), (1, 1, 1), "stream 'a': patch 3 along y does not divide 8"),
+        ((4, 4, 0), (1, 1, 1), "stream 'a': patch 0 along z does not divide 8"),
         ((4, 4, 4), (1, 1, 3), "stream 'a': window 3 along z does not divide 2"),
     ],
 )
