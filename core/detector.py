@@ -12,18 +12,25 @@ from .errors import DeclarationError, suggest
 from .streams import Label, Stream, name_field
 
 _dotted = matches_re(r"[\w.]+:\w+")
+_dotted_or_none = matches_re(r"([\w.]+:\w+)?")
 
 
 @frozen(kw_only=True)
 class Reader:
     """A foreign file format of a detector.
 
-    open: ``package.module:function``, called with a path, gives an iterable of one-event Events.
+    open: ``package.module:function``, called as ``open(path, **options)``, gives the file's
+    `intarsia.core.reading.Records`. suffixes: of such files, in small letters. claims: names a
+    function of the path that says why the file is of another format, or an empty string if it is
+    of this one; where there is none, the suffix decides. options: names and default values of what
+    ``intarsia prepare`` may be given.
     """
 
     name: str = field(validator=name_field)
     suffixes: tuple[str, ...]
     open: str = field(validator=_dotted)
+    claims: str = field(default="", validator=_dotted_or_none)
+    options: Mapping[str, int | float | str] = field(factory=dict)
     about: str = ""
 
 

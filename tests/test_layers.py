@@ -16,7 +16,7 @@ MODULE_LINES, FUNCTION_LINES = 300, 40
 COMPILED = {"compiled", "njit", "jit", "vectorize", "guvectorize"}  # kernels may be longer
 
 FOR_DETECTORS = {"streams", "detector", "units", "hookspecs", "events", "errors", "crop"}
-FOR_DETECTORS |= {"simulation"}
+FOR_DETECTORS |= {"reading", "simulation"}
 FOR_SIMULATION = {"errors", "units", "streams", "detector", "events"}
 
 READER = r".*_reader\.py"
