@@ -12,7 +12,7 @@ from intarsia.core.recipe import Recipe
 from intarsia.core.recipe_load import load
 
 from .options import Overrides, Plugins, RecipeName, Scale, Seed, Workers
-from .terminal import say, watch
+from .terminal import complain, say, watch
 
 
 def run(
@@ -49,10 +49,14 @@ def run(
         say(line)
     from intarsia.core.run import run as run_recipe
 
-    with watch() as notify:
-        result = run_recipe(
-            loaded, found, folder, stage=stage, resume=resume, workers=workers, notify=notify
-        )
+    try:
+        with watch() as notify:
+            result = run_recipe(
+                loaded, found, folder, stage=stage, resume=resume, workers=workers, notify=notify
+            )
+    except KeyboardInterrupt:
+        complain(f"{folder} keeps what is done: the same command with --resume goes on from there")
+        raise
     say(f"report  {result}" if stage is None else f"stage {stage} is in {result}")
 
 

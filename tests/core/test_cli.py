@@ -146,6 +146,19 @@ def test_an_interruption_is_quiet(run, monkeypatch):
     assert run("run", "small.yaml") == (130, [], ["interrupted"])
 
 
+def test_an_interrupted_run_says_how_to_go_on(run, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("intarsia.core.run.run", interrupt)
+    rc, _, err = run("run", "small.yaml", "--plugin", "mycube.py", "--out", "first")
+    assert rc == 130
+    assert err == [
+        "first keeps what is done: the same command with --resume goes on from there",
+        "interrupted",
+    ]
+
+
 def test_check_sums_up_a_good_recipe_and_checks_all_scales(run):
     assert run("check", "small.yaml", "--plugin", "mycube.py") == (
         0,
