@@ -22,6 +22,7 @@ UNITS: dict[str, tuple[str, float]] = {
     "TeV": ("energy", TeV),
     "MeV/c": ("momentum", MeV),
     "GeV/c": ("momentum", GeV),
+    "c/GeV": ("inverse momentum", 1 / GeV),
     "ns": ("time", ns),
     "us": ("time", 1e3 * ns),
     "e": ("charge", 1.0),

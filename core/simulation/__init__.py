@@ -14,7 +14,7 @@ It is a fast, parametrised simulation: neither GEANT4 nor GENIE. Modules, from t
   into cells.
 - `strings`, `decays`, `charm`, `dis`: neutrino interactions, in GeV.
 - `showers`: calorimeter showers from their average shapes.
-- `trackfit`: a Kalman filter for muons in magnetised iron.
+- `slabs`, `trackfit`: a spectrometer of magnetised iron, and a Kalman filter for its muons.
 
 Units: mm, MeV and T where particles travel; GeV in the neutrino interactions. Every docstring says.
 """

@@ -1,4 +1,4 @@
-"""Momentum and charge of a muon from its hits between slabs of magnetised iron.
+"""A muon through slabs of magnetised iron, and its track fitted to the points between them.
 
 A Kalman filter (Fruehwirth, NIM A 262 (1987) 444) run from the last station to the first, so that
 its result stands at the first. State in the bending plane: y, dy/dz, q/p; in the other: x, dx/dz.
@@ -10,40 +10,17 @@ pass before; four passes. mm, GeV/c, T.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
 from .compiled import Array, allocating, compiled
 from .random import normals
+from .slabs import Slabs
 
 KICK = 0.299792458e-3  # GeV/c per T and mm
 FIRST_GUESS = 10.0  # GeV/c, as in the collaboration's fit
 PASSES = 4
 SLOWEST, FASTEST = 0.3, 1e5  # GeV/c, bounds of the momentum used for scattering
-
-
-class Slabs(NamedTuple):
-    """Equal iron slabs between stations, field along x that changes sign at |y - centre|.
-
-    first: z of the first station; pitch: of stations; front: of the slab's face behind its
-    station; thickness; centre: lateral, of both axes; half: lateral half width; turn: where the
-    field turns; field inside in T (outside it has the other sign); x0: of the iron; loss in GeV
-    per mm; b per mm (loss b E); resolution: of a point. mm.
-    """
-
-    first: float
-    pitch: float
-    front: float
-    thickness: float
-    centre: float
-    half: float
-    turn: float
-    field: float
-    x0: float
-    loss: float
-    b: float
-    resolution: float
 
 
 @compiled
@@ -132,33 +109,47 @@ def _measure(v: Array, c: Array, value: float, variance: float) -> float:
 
 
 @compiled
-def _apply(v: Array, length: float, f02: float, f12: float, f22: float) -> None:
-    """v := F v with F = [[1, length, f02], [0, 1, f12], [0, 0, f22]], or its first two rows."""
+def _apply(v: Array, length: float, shift: float, turn: float) -> None:
+    """v := F v with F = [[1, length, shift], [0, 1, turn], [0, 0, 1]], or its first two rows."""
     v[0] += length * v[1]
     if v.shape[0] == 3:
-        v[0] += f02 * v[2]
-        v[1] += f12 * v[2]
-        v[2] *= f22
+        v[0] += shift * v[2]
+        v[1] += turn * v[2]
 
 
 @compiled
-def _back(slabs: Slabs, p: float, v: Array, c: Array, slope: float) -> None:
-    """Take a state from a station to the one before, through one slab at momentum `p`.
+def _regain(v: Array, c: Array, sign: float, p: float, faster: float) -> None:
+    """Take q/p from momentum `p` to the larger one `faster`, linear about sign / p."""
+    ratio = (p / faster) ** 2
+    v[2] = ratio * v[2] + sign * (1.0 / faster - ratio / p)
+    for i in range(3):
+        c[2, i] *= ratio
+        c[i, 2] *= ratio
 
-    slope: dx/dz and dy/dz together, for the slanted path.
+
+@compiled
+def _back(slabs: Slabs, sign: float, p: float, v: Array, c: Array, slope: float) -> None:
+    """Take a state from a station to the one before, through one slab.
+
+    p, sign: momentum in the slab's middle, and charge, about which the loss is linear; sign 0: no
+    loss. slope: squares of dx/dz and dy/dz together, for the slanted path.
     """
     n = v.shape[0]
     near = slabs.front + 0.5 * slabs.thickness  # slab's middle to the station before
-    far = slabs.pitch - near
     slant = math.sqrt(1.0 + slope)
-    lost = (slabs.loss + slabs.b * p) * slabs.thickness * slant
-    bend = KICK * _field(slabs, v[0] - v[1] * far) * slabs.thickness * slant if n == 3 else 0.0
-    faster = (p - 0.5 * lost) / (p + 0.5 * lost)  # q/p shrinks where the muon is faster
-    _apply(v, -slabs.pitch, bend * near, -bend, faster)
+    half = 0.5 * abs(sign) * (slabs.loss + slabs.b * p) * slabs.thickness * slant
+    bend = 0.0
+    if n == 3:
+        _regain(v, c, sign, p - half, p)
+        y = v[0] - v[1] * (slabs.pitch - near)
+        bend = KICK * _field(slabs, y) * slabs.thickness * slant
+    _apply(v, -slabs.pitch, bend * near, -bend)
     for i in range(n):
-        _apply(c[i], -slabs.pitch, bend * near, -bend, faster)
+        _apply(c[i], -slabs.pitch, bend * near, -bend)
     for i in range(n):
-        _apply(c[:, i], -slabs.pitch, bend * near, -bend, faster)
+        _apply(c[:, i], -slabs.pitch, bend * near, -bend)
+    if n == 3:
+        _regain(v, c, sign, p, p + half)
     theta2 = scattering(p, slabs.thickness / slabs.x0 * slant) ** 2
     c[0, 0] += theta2 * (near * near + slabs.thickness**2 / 12.0)
     c[0, 1] -= theta2 * near
@@ -167,13 +158,14 @@ def _back(slabs: Slabs, p: float, v: Array, c: Array, slope: float) -> None:
 
 
 @allocating
-def fit(slabs: Slabs, points: Array, n: int, result: Array) -> None:
-    """Fit the first `n` >= 3 of `points` (planes, 3).
+def fit(slabs: Slabs, points: Array, n: int, state: Array, covariance: Array) -> float:
+    """Fit the first `n` >= 3 of `points` (planes, 3); gives chi2, of 2 n - 5 degrees of freedom.
 
-    result: (6,) px, py, pz in GeV/c at the first station, charge, chi2 of 2 n - 5 degrees of
-    freedom, and the standard error of q/p in c/GeV.
+    state: (5,) x, y in mm, dx/dz, dy/dz and q/p in c/GeV at the first station; covariance: (5, 5)
+    of it. The planes are independent but for the momentum, so x and y are not correlated. Where
+    scattering rules, the error is proportional to the fitted 1/p: too small where that is too small.
     """
-    p, k = FIRST_GUESS, 0.0
+    p, k, sign = FIRST_GUESS, 0.0, 0.0
     variance = slabs.resolution**2
     v, w = np.zeros(3), np.zeros(2)
     c, d = np.zeros((3, 3)), np.zeros((2, 2))
@@ -192,13 +184,28 @@ def fit(slabs: Slabs, points: Array, n: int, result: Array) -> None:
             chi2 += _measure(v, c, points[i, 1], variance)
             chi2 += _measure(w, d, points[i, 0], variance)
             if i > 0:
-                here = max(p - (i - 0.5) * slabs.loss * slabs.thickness, SLOWEST)
+                lost = (slabs.loss + slabs.b * p) * slabs.thickness
+                here = max(p - (i - 0.5) * lost, SLOWEST)
                 slope = min(v[1] * v[1] + w[1] * w[1], 1.0)
-                _back(slabs, here, v, c, slope)
-                _back(slabs, here, w, d, slope)
+                _back(slabs, sign, here, v, c, slope)
+                _back(slabs, sign, here, w, d, slope)
         k = v[2]
+        sign = 1.0 if k > 0.0 else -1.0
         p = min(max(1.0 / max(abs(k), 1e-9), SLOWEST), FASTEST)
-    size = p / math.sqrt(1.0 + v[1] * v[1] + w[1] * w[1])
-    result[0], result[1], result[2] = size * w[1], size * v[1], size
-    result[3] = 1.0 if k > 0.0 else -1.0
-    result[4], result[5] = chi2, math.sqrt(c[2, 2])
+    _gather(v, c, w, d, state, covariance)
+    return chi2
+
+
+@compiled
+def _gather(v: Array, c: Array, w: Array, d: Array, state: Array, covariance: Array) -> None:
+    """Put (y, dy/dz, q/p) and (x, dx/dz) together as (x, y, dx/dz, dy/dz, q/p)."""
+    covariance[:, :] = 0.0
+    for i in range(2):
+        state[2 * i] = w[i]
+        for j in range(2):
+            covariance[2 * i, 2 * j] = d[i, j]
+    for i in range(3):
+        a = min(2 * i + 1, 4)
+        state[a] = v[i]
+        for j in range(3):
+            covariance[a, min(2 * j + 1, 4)] = c[i, j]

@@ -69,6 +69,8 @@ MUON = TrackSet(
         Column(name="momentum", unit="GeV/c", width=3, moves="vector", about="at the first point"),
         Column(name="charge", unit="e"),
         Column(name="chi2", unit="1", scale="log1p", about="of the fit, both planes together"),
+        Column(name="ndf", unit="1", about="degrees of freedom of chi2"),
+        Column(name="sigma", unit="c/GeV", scale="sqrt", about="standard error of the fitted q/p"),
     ),
     points=(Column(name="position", unit="mm", width=3, moves="point"),),
     about="muons in magnetised iron: momentum and charge by a Kalman filter",

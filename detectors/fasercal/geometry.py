@@ -11,6 +11,7 @@ from math import radians
 
 from attrs import frozen
 
+from intarsia.core.simulation.slabs import Slabs
 from intarsia.core.streams import Axis
 
 
@@ -76,26 +77,6 @@ class Sandwich:
 
 
 @frozen(kw_only=True)
-class Spectrometer:
-    """Stations between slabs of iron with a field along x, inside the iron only.
-
-    The field is `field` T where |y - centre| < turn, and the opposite outside up to `half`. front:
-    distance from the middle of a station to the iron behind it. resolution: of a point, in x and y.
-    """
-
-    first: float
-    stations: int
-    pitch: float
-    front: float
-    thickness: float
-    centre: float
-    half: float
-    turn: float
-    field: float
-    resolution: float
-
-
-@frozen(kw_only=True)
 class Geometry:
     """The whole detector. tilt: rad, about y; shift: mm; both from the detector to the beam."""
 
@@ -104,7 +85,7 @@ class Geometry:
     module: Module
     ecal: Sandwich
     ahcal: Sandwich
-    spectrometer: Spectrometer
+    spectrometer: Slabs
     tilt: float
     shift: tuple[float, float, float]
 
@@ -159,9 +140,9 @@ GENERATION_B = Geometry(
     ),
     # A station is 10 mm of fibres, then 10 mm of air, 150 mm of iron, 10 mm of air. Eleven are
     # built; the first ten are used, as the paper counts. (1000 - 606) / 2 = 197 mm off axis.
-    spectrometer=Spectrometer(
-        first=2526.0,
+    spectrometer=Slabs(
         stations=10,
+        first=2526.0,
         pitch=180.0,
         front=15.0,
         thickness=150.0,

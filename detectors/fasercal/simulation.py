@@ -14,8 +14,9 @@ from intarsia.core.events import Events, Table, cumulated
 from intarsia.core.simulation.compiled import Array
 from intarsia.core.simulation.medium import Layer, Medium, medium
 from intarsia.core.simulation.random import seeded
+from intarsia.core.simulation.slabs import Slabs
 from intarsia.core.simulation.store import CELLS, LEFT, Store, clear, store
-from intarsia.core.simulation.trackfit import Slabs, cross, fit
+from intarsia.core.simulation.trackfit import cross, fit
 from intarsia.core.simulation.transport import transport
 
 from . import FASERCAL, SIMULATION
@@ -42,6 +43,7 @@ from .rear import TILE_THRESHOLD, Rear, rear, respond
 LEAST_VOXELS = 20  # events with fewer voxels that are no ghosts are left out
 MOST_TRACKS = 10
 LEAST_POINTS = 3  # stations, for a fit
+LEAST_Q_P = 1e-5  # c/GeV; a straighter track is given 100 TeV/c
 BIRKS = 0.08718  # mm/MeV: 8.718e-3 cm/MeV, FASER's DetectorConstruction.cc
 GENERATION, TRANSPORT, READOUT, REAR = range(4)  # each has random numbers of its own
 
@@ -56,7 +58,6 @@ class Workspace:
     medium: Medium
     share: Array  # of the vertices, by layer
     kinds: Array
-    slabs: Slabs
     rear: Rear
     store: Store
     buffers: Buffers
@@ -107,17 +108,11 @@ def workspace(mix: str) -> Workspace:
     corner = (-0.5 * nx * g.module.cell, -0.5 * ny * g.module.cell)
     density = {"PVT": 1.032, "W": 19.30, "Al": 2.699, "air": 0.0}
     mass = np.array([density[layer.material] * (layer.high - layer.low) for layer in layers])
-    s = g.spectrometer
-    iron = (17.57, 1.5e-3, 2.7e-6)  # X0 mm; PDG muon table, 10-100 GeV: GeV/mm, b per mm
     return Workspace(
         g,
         medium(layers, (nx, ny, nz), g.module.cell, corner, BIRKS),
         mass / mass.sum(),
         table(mix),
-        Slabs(
-            s.first, s.pitch, s.front, s.thickness, s.centre, s.half, s.turn, s.field,
-            *iron, s.resolution,
-        ),
         rear(g),
         store(nx * ny * nz),
         buffers(nx, ny, nz, g.modules),
@@ -181,7 +176,7 @@ def _behind(space: Workspace, state: Array) -> Row:
     n = respond(r, state, space.store.left, int(space.store.used[LEFT]), muons)
     hit = np.argwhere(r.ahcal >= TILE_THRESHOLD)
     tracks = list(_tracks(space, state, muons[:n]))
-    points, fits = np.zeros((0, space.geometry.spectrometer.stations, 3)), np.zeros((0, 6))
+    points, fits = np.zeros((0, space.geometry.spectrometer.stations, 3)), np.zeros((0, 7))
     if tracks:
         points, fits = (np.stack(column) for column in zip(*tracks, strict=True))
     return {
@@ -191,21 +186,33 @@ def _behind(space: Workspace, state: Array) -> Row:
         "muon.momentum": fits[:, :3].astype(np.float32),
         "muon.charge": fits[:, 3].astype(np.float32),
         "muon.chi2": fits[:, 4].astype(np.float32),
+        "muon.ndf": fits[:, 5].astype(np.float32),
+        "muon.sigma": fits[:, 6].astype(np.float32),
         "muon.position": points.astype(np.float32),
     }
 
 
 def _tracks(space: Workspace, state: Array, muons: Array) -> Iterator[tuple[Array, Array]]:
-    """Points (stations, 3), NaN where there is none, and fit (6,) of each muon seen."""
-    slabs, stations = space.slabs, space.geometry.spectrometer.stations
+    """Points (stations, 3), NaN where there is none, and numbers (7,) of each muon fitted."""
+    slabs = space.geometry.spectrometer
     back = space.geometry.ahcal.front + space.geometry.ahcal.depth
     for x, y, tx, ty, p, charge in muons.tolist():
-        points, result = np.full((stations, 3), np.nan), np.zeros(6)
+        points = np.full((slabs.stations, 3), np.nan)
         gap = slabs.first - back
         n = cross(state, slabs, x + tx * gap, y + ty * gap, tx, ty, p, charge, points)
         if n >= LEAST_POINTS:
-            fit(slabs, points, n, result)
-            yield points, result
+            yield points, _fitted(slabs, points, n)
+
+
+def _fitted(slabs: Slabs, points: Array, n: int) -> Array:
+    """Momentum (3), charge, chi2, its degrees of freedom and the error of q/p."""
+    track, covariance = np.zeros(5), np.zeros((5, 5))
+    chi2 = fit(slabs, points, n, track, covariance)
+    way = np.array([track[2], track[3], 1.0])
+    q_p = max(abs(track[4]), LEAST_Q_P)
+    momentum = way / np.linalg.norm(way) / q_p
+    charge = 1.0 if track[4] > 0 else -1.0
+    return np.array([*momentum, charge, chi2, 2 * n - 5, np.sqrt(covariance[4, 4])])
 
 
 def _truth(space: Workspace, truth: Array) -> Row:
