@@ -10,8 +10,8 @@ It is a fast, parametrised simulation: neither GEANT4 nor GENIE. Modules, from t
 - `electromagnetic`, `hadronic`: what photons, electrons and hadrons do in matter.
 - `medium`: a detector's layers, cells and tables as the kernels see them.
 - `store`: particles still to be followed, energy deposited in cells, particles that leave.
-- `charged`, `neutral`, `endings`, `transport`: follow particles through layers along z, some cut
-  into cells.
+- `field`, `charged`, `neutral`, `endings`, `transport`: follow particles through layers along z, some
+  cut into cells, in a magnetic field if there is one.
 - `strings`, `decays`, `charm`, `dis`: neutrino interactions, in GeV.
 - `showers`: calorimeter showers from their average shapes.
 - `slabs`, `trackfit`: a spectrometer of magnetised iron, and a Kalman filter for its muons.

@@ -14,6 +14,7 @@ import math
 from .compiled import Array, compiled
 from .electromagnetic import ELECTRON_CUT, knock_on, next_photon, radiate, radiative_loss
 from .endings import decay, stopped
+from .field import BENDING, CHARGE, LARGEST, bend, strength
 from .hadronic import QUENCHED, interact
 from .ionisation import LANDAU_SIZE, LOG_LOW, LOG_SIZE, LOG_STEPS, SPREAD_SIZE, SPREAD_STEPS
 from .medium import Medium
@@ -77,7 +78,8 @@ def follow_charged(s: Store, medium: Medium, state: Array, row: Array) -> None:
     mass = MASS[kind]
     electron, hadron = kind <= POSITRON, kind >= PI_PLUS
     layers, grid, matter = medium.layers, medium.grid, medium.matter
-    landau, spread = medium.landau, medium.spread
+    landau, spread, field = medium.landau, medium.spread, medium.field
+    charge, turning = CHARGE[kind], BENDING * strength(field)  # rad MeV/c per mm
     stack, slot, cells, dep, count = s.stack, s.slot, s.cell, s.deposit, s.used
     table = medium.light if electron else medium.heavy
     cut = ELECTRON_CUT if electron else HEAVY_CUT
@@ -93,6 +95,7 @@ def follow_charged(s: Store, medium: Medium, state: Array, row: Array) -> None:
     radiation = next_photon(state, energy) if electron else FAR  # radiation lengths to go
     # radiation lengths so far, and when a deflection is due; h(t) at the last one
     seen, due, applied = 0.0, PATIENCE, 0.0
+    momentum = 0.0
     known, last, loss, width, beta2, limit, per_x0, mu = FAR, -1, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0
     vx, vy, vz = _inverse(ux), _inverse(uy), _inverse(uz)
     while True:
@@ -108,6 +111,9 @@ def follow_charged(s: Store, medium: Medium, state: Array, row: Array) -> None:
         else:
             step = min(STRIDE, ((z_high if vz > 0.0 else z_low) - z) * vz)
         step = max(step, 0.0) + NUDGE
+        if turning > 0.0:
+            momentum = math.sqrt(energy * (energy + 2.0 * mass))
+            step = min(step, LARGEST * momentum / turning)
         if energy < known or m != last:
             p2, total = energy * (energy + 2.0 * mass), energy + mass
             beta2 = p2 / (total * total)
@@ -160,6 +166,9 @@ def follow_charged(s: Store, medium: Medium, state: Array, row: Array) -> None:
         if event == STOP:
             stopped(stack, count, state, kind, (x, y, z), daughter)
             return
+        if turning > 0.0:
+            ux, uy, uz = bend(field, (ux, uy, uz), charge, momentum, step)
+            vx, vy, vz = _inverse(ux), _inverse(uy), _inverse(uz)
         if active and energy > 60.0:
             rate = xi * step / beta2
             energy -= knock_on(

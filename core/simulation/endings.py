@@ -23,7 +23,7 @@ from .particles import (
     POSITRON,
 )  # fmt: skip
 from .random import exponential, isotropic, uniform
-from .store import push
+from .store import MICHEL, push
 from .vectors import Vector, split
 
 
@@ -32,6 +32,8 @@ def stopped(stack: Array, count: Array, state: Array, kind: int, at: Vector, gen
     """What a particle at rest becomes: Michel electrons, annihilation, capture stars."""
     ax, ay, az = isotropic(state)
     way = (ax, ay, az)
+    if kind in (MU_MINUS, MU_PLUS):
+        count[5] = MICHEL
     if kind == POSITRON:
         push(stack, count, GAMMA, at, way, M_E, gen)
         push(stack, count, GAMMA, at, (-ax, -ay, -az), M_E, gen)

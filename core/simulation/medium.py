@@ -30,7 +30,7 @@ class Medium(NamedTuple):
     layers: (L, 5) z_low, z_high mm, material, read out, first cell. grid: (8,) x_low, y_low, pitch
     mm, cells along x, y, z, Birks' constant mm/MeV, Landau's xi MeV/mm. matter: (M, 5) per mm:
     1/X0, 1/lambda proton, 1/lambda pion, electrons per barn, b. heavy, light: (M, LOG_SIZE) MeV/mm.
-    landau: quantiles. spread: cut of Landau's law. photons: (3, M, LN_SIZE) per mm.
+    landau: quantiles. spread: cut of Landau's law. photons: (3, M, LN_SIZE) per mm. field: (3,) T.
     """
 
     layers: Array
@@ -41,6 +41,7 @@ class Medium(NamedTuple):
     landau: Array
     spread: Array
     photons: Array
+    field: Array
 
 
 def medium(
@@ -49,11 +50,13 @@ def medium(
     pitch: float,
     corner: tuple[float, float],
     birks: float,
+    field: tuple[float, float, float] = (0.0, 0.0, 0.0),
 ) -> Medium:
     """Tables of a detector of `layers`, contiguous and in order, with cubic cells.
 
     cells: along x, y, z. pitch in mm. corner: lower x and y of the cells, where also the layers
-    end. birks: mm/MeV. All layers that are read out are of one material.
+    end. birks: mm/MeV. field: magnetic, in T, everywhere. All layers that are read out are of one
+    material.
     """
     used = tuple(material(name) for name in dict.fromkeys(layer.material for layer in layers))
     number = {m.name: i for i, m in enumerate(used)}
@@ -70,6 +73,7 @@ def medium(
         quantiles,
         spread_table(sensitive, quantiles),
         photon_tables(used),
+        np.array(field, np.float64),
     )
 
 

@@ -15,10 +15,14 @@ import numpy as np
 from .compiled import Array, compiled
 from .vectors import Vector
 
-# Columns of the stack and of what left: kind, position mm, direction, kinetic energy MeV, generation
-KIND, X, Y, Z, UX, UY, UZ, ENERGY, GENERATION = range(9)
+# Columns of the stack and of what left: kind, position mm, direction, kinetic energy MeV, generation,
+# and of electrons and positrons their origin
+KIND, X, Y, Z, UX, UY, UZ, ENERGY, GENERATION, ORIGIN = range(10)
 # Entries of `used`, which kernels call `count`
-WAITING, CELLS, LEFT, LOST, HINT = range(5)
+WAITING, CELLS, LEFT, LOST, HINT, HEIR, NOW = range(7)
+# Origins of electrons and positrons; families of particles whose deposits are kept apart on demand
+SHOWER, MICHEL, DELTA, MIP, HIP, LOW = range(6)
+FAMILIES = 6
 # Columns of `deposit`: true MeV by category, by generation (0, 1, 2 and more), then quenched light
 LIGHT = 6
 COLUMNS = 7
@@ -27,10 +31,12 @@ COLUMNS = 7
 class Store(NamedTuple):
     """Buffers of one event.
 
-    stack: (S, 9) particles to follow. left: (E, 9) particles that left through the back or, forwards, through the sides.
-    slot: (cells,) int32, row of a cell in `cell` and `deposit`, or -1. cell: (V,) int64.
-    deposit: (V, 7) float32. used: (5,) int64, rows in use, particles lost for want of room, the layer
-    of the last particle.
+    stack: (S, 10) particles to follow. left: (E, 9) particles that left through the back or, forwards, through the sides.
+    slot: int32, row of a cell in `cell` and `deposit`, or -1; one for each cell, or fewer and then
+    looked through from place ``cell % len(slot)`` on. cell: (V,) int64. deposit: (V, 7) float32, or
+    (V, 13) with the energy of each family. used: (7,) int64, rows in use, particles lost for want of
+    room, the layer of the last particle, the origin of the electrons that the present particle makes,
+    its family.
     """
 
     stack: Array
@@ -41,21 +47,33 @@ class Store(NamedTuple):
     used: Array
 
 
-def store(cells: int, particles: int = 60_000, rows: int = 200_000) -> Store:
-    """Empty buffers for a grid of `cells` cells."""
+def store(
+    cells: int, particles: int = 60_000, rows: int = 200_000, families: bool = False
+) -> Store:
+    """Empty buffers for a grid of `cells` cells, of which an event touches `rows` at most.
+
+    families: keep the energy deposited by each family of particles, in columns behind the others.
+    A grid of more than a hundred times `rows` cells has no place for each, so that memory follows
+    the rows: its cells are found by hashing.
+    """
     return Store(
+        np.zeros((particles, 10)),
         np.zeros((particles, 9)),
-        np.zeros((particles, 9)),
-        np.full(cells, -1, np.int32),
+        np.full(cells if cells <= 100 * rows else 4 * rows + 1, -1, np.int32),
         np.zeros(rows, np.int64),
-        np.zeros((rows, COLUMNS), np.float32),
-        np.zeros(5, np.int64),
+        np.zeros((rows, COLUMNS + FAMILIES * families), np.float32),
+        np.zeros(7, np.int64),
     )
 
 
+@compiled
 def clear(s: Store) -> None:
     """Empty the buffers of `s`, touching only what was used."""
-    s.slot[s.cell[: s.used[CELLS]]] = -1
+    for row in range(s.used[1]):
+        place = s.cell[row] % len(s.slot)
+        while s.slot[place] != row:
+            place = (place + 1) % len(s.slot)
+        s.slot[place] = -1
     s.used[:] = 0
 
 
@@ -72,6 +90,7 @@ def push(
     row[0], row[7], row[8] = kind, energy, min(generation, 2.0)
     row[1], row[2], row[3] = at
     row[4], row[5], row[6] = way
+    row[9] = count[5]
     count[0] = n + 1
 
 
@@ -97,20 +116,26 @@ def deposit(
     generation: int, energy: float, light: float,
 ) -> None:  # fmt: skip
     """Add `energy` and `light`, MeV, to cell `index`; the arrays are those of a `Store`."""
-    row = slot[index]
+    place = index if index < len(slot) else index % len(slot)
+    row = slot[place]
+    while row >= 0 and cells[row] != index:  # never where every cell has a place
+        place = place + 1 if place + 1 < len(slot) else 0
+        row = slot[place]
     if row < 0:
         row = count[1]
         if row >= cells.shape[0]:
             count[3] += 1
             return
         count[1] = row + 1
-        slot[index] = row
+        slot[place] = row
         cells[row] = index
-        for c in range(7):
+        for c in range(dep.shape[1]):
             dep[row, c] = 0.0
     dep[row, category] += energy
     dep[row, 3 + generation] += energy
     dep[row, 6] += light
+    if dep.shape[1] > 7:
+        dep[row, 7 + count[6]] += energy
 
 
 @compiled

@@ -8,8 +8,8 @@ from .charged import follow_charged
 from .compiled import Array, allocating
 from .medium import Medium
 from .neutral import follow_neutral
-from .particles import GAMMA, NEUTRON
-from .store import Store
+from .particles import ELECTRON, GAMMA, NEUTRON, POSITRON, PROTON
+from .store import DELTA, HIP, LOW, MIP, SHOWER, Store
 
 
 @allocating
@@ -20,18 +20,24 @@ def transport(s: Store, medium: Medium, state: Array) -> None:
     Particles that start outside the layers are dropped.
     """
     grid, layers = medium.grid, medium.layers
-    row = np.zeros(9)
+    row = np.zeros(10)
     x_high, y_high = grid[0] + grid[3] * grid[2], grid[1] + grid[4] * grid[2]
     z_low, z_high = layers[0, 0], layers[layers.shape[0] - 1, 1]
     while s.used[0] > 0:
         s.used[0] -= 1
-        for c in range(9):
+        for c in range(10):
             row[c] = s.stack[s.used[0], c]
         if row[1] <= grid[0] or row[1] >= x_high or row[2] <= grid[1] or row[2] >= y_high:
             continue
         if row[3] < z_low or row[3] >= z_high:
             continue
         kind = int(row[0])
+        if kind in (ELECTRON, POSITRON):
+            s.used[5] = s.used[6] = int(row[9])
+        elif kind == GAMMA or kind >= NEUTRON:  # what they leave themselves is no track
+            s.used[5], s.used[6] = SHOWER, LOW
+        else:
+            s.used[5], s.used[6] = DELTA, HIP if kind == PROTON else MIP
         if kind == GAMMA or kind >= NEUTRON:
             follow_neutral(s, medium, state, row)
         else:

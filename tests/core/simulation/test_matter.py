@@ -36,7 +36,7 @@ def shoot(where, kind, energy, event, z=0.01):
     """One particle along z: cells' z index, deposits, and what left through the back."""
     tables, s, planes = where
     clear(s)
-    s.stack[0] = [kind, 5.0, 5.0, z, 0.0, 0.0, 1.0, energy, 0.0]
+    s.stack[0] = [kind, 5.0, 5.0, z, 0.0, 0.0, 1.0, energy, 0.0, 0.0]
     s.used[0] = 1
     transport(s, tables, seeded(11, event))
     n = s.used[CELLS]
