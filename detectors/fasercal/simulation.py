@@ -21,7 +21,8 @@ from intarsia.core.simulation.transport import transport
 
 from . import FASERCAL, SIMULATION
 from .beam import table
-from .geometry import GENERATION_B, Geometry
+from .generations import GENERATION_B, SPECTROMETER
+from .geometry import Geometry
 from .interaction import (
     CHARGED,
     CHARM,
@@ -58,6 +59,7 @@ class Workspace:
     medium: Medium
     share: Array  # of the vertices, by layer
     kinds: Array
+    slabs: Slabs
     rear: Rear
     store: Store
     buffers: Buffers
@@ -113,6 +115,7 @@ def workspace(mix: str) -> Workspace:
         medium(layers, (nx, ny, nz), g.module.cell, corner, BIRKS),
         mass / mass.sum(),
         table(mix),
+        SPECTROMETER,
         rear(g),
         store(nx * ny * nz),
         buffers(nx, ny, nz, g.modules),
@@ -121,9 +124,10 @@ def workspace(mix: str) -> Workspace:
 
 def _layers(g: Geometry) -> list[Layer]:
     """Slabs of all modules along z."""
-    layers = []
-    z = -0.5 * g.length
-    for module in range(g.modules):
+    layers: list[Layer] = []
+    for module, z in enumerate(g.fronts):
+        if layers and layers[-1].high < z:
+            layers.append(Layer(layers[-1].high, z, "air"))
         for thickness, name in g.module.slabs:
             first = module * g.module.planes if name == g.module.sensitive else -1
             layers.append(Layer(z, z + thickness, name, first))
@@ -176,7 +180,7 @@ def _behind(space: Workspace, state: Array) -> Row:
     n = respond(r, state, space.store.left, int(space.store.used[LEFT]), muons)
     hit = np.argwhere(r.ahcal >= TILE_THRESHOLD)
     tracks = list(_tracks(space, state, muons[:n]))
-    points, fits = np.zeros((0, space.geometry.spectrometer.stations, 3)), np.zeros((0, 7))
+    points, fits = np.zeros((0, space.slabs.stations, 3)), np.zeros((0, 7))
     if tracks:
         points, fits = (np.stack(column) for column in zip(*tracks, strict=True))
     return {
@@ -194,7 +198,7 @@ def _behind(space: Workspace, state: Array) -> Row:
 
 def _tracks(space: Workspace, state: Array, muons: Array) -> Iterator[tuple[Array, Array]]:
     """Points (stations, 3), NaN where there is none, and numbers (7,) of each muon fitted."""
-    slabs = space.geometry.spectrometer
+    slabs = space.slabs
     back = space.geometry.ahcal.front + space.geometry.ahcal.depth
     for x, y, tx, ty, p, charge in muons.tolist():
         points = np.full((slabs.stations, 3), np.nan)
@@ -217,8 +221,7 @@ def _fitted(slabs: Slabs, points: Array, n: int) -> Array:
 
 def _truth(space: Workspace, truth: Array) -> Row:
     """Event truth, each with a first axis of one."""
-    c, s = np.cos(space.geometry.tilt), np.sin(space.geometry.tilt)
-    to_detector = np.array([[c, 0.0, -s], [0.0, 1.0, 0.0], [s, 0.0, c]])
+    to_detector = space.geometry.rotation.T
     visible, jet = truth[P_VISIBLE : P_VISIBLE + 3], truth[P_JET : P_JET + 3]
     flavour = 5
     if truth[CHARGED]:

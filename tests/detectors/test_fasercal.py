@@ -16,9 +16,9 @@ from intarsia.core.events import Events, checked
 from intarsia.core.simulation import charm, decays
 from intarsia.core.simulation.random import seeded
 from intarsia.core.simulation.store import LIGHT, clear
-from intarsia.detectors.fasercal import AHCAL, FASERCAL, THREEDCAL, interaction
+from intarsia.detectors.fasercal import FASERCAL, THREEDCAL, interaction
 from intarsia.detectors.fasercal.beam import MIXES, table
-from intarsia.detectors.fasercal.geometry import GENERATION_B as GEOMETRY
+from intarsia.detectors.fasercal.generations import GENERATION_B as GEOMETRY
 from intarsia.detectors.fasercal.readout import buffers, project
 from intarsia.detectors.fasercal.rear import rear
 from intarsia.detectors.fasercal.simulation import make, workspace
@@ -40,20 +40,6 @@ def same(a: Events, b: Events) -> None:
             assert values.tobytes() == b.streams[name][column].tobytes()
     for name, values in a.truth.items():
         assert values.tobytes() == b.truth[name].tobytes()
-
-
-def test_geometry_is_that_of_generation_b():
-    x, _, z = (axis.centres for axis in THREEDCAL.axes)
-    np.testing.assert_allclose(x, 10.0 * np.arange(48) - 235)
-    module, plane = np.divmod(np.arange(200), 20)
-    np.testing.assert_allclose(z, -1205 + 241 * module + 6 + 10 * plane + 5)
-    assert (z[0], z[-1]) == (-1194, 1165)
-    x, _, z = (axis.centres for axis in AHCAL.axes)
-    np.testing.assert_allclose(z, 1601 + 23 * np.arange(40) + 21.5)
-    assert x.mean() == pytest.approx(57.0)
-    assert GEOMETRY.ecal.depth == 396
-    assert GEOMETRY.ahcal.front == GEOMETRY.ecal.front + GEOMETRY.ecal.depth
-    assert GEOMETRY.ahcal.depth == 920
 
 
 def test_declaration_needs_neither_numba_nor_torch():
