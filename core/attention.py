@@ -79,6 +79,13 @@ class Block(nn.Module):
         return out
 
 
+def xavier(module: nn.Module) -> None:
+    """Start a linear layer with Xavier's weights and no bias (arXiv:2111.06377, appendix A)."""
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        nn.init.zeros_(module.bias)
+
+
 def lay(x_td: Tensor, source: Tensor, mask: Tensor) -> Tensor:
     """Items (t, D) in padded rows (R, L, D) as a plan says; empty slots are zero.
 

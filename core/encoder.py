@@ -15,7 +15,7 @@ import torch
 from attrs import frozen
 from torch import Tensor, nn
 
-from .attention import Block, lay
+from .attention import Block, lay, xavier
 from .batch import GridPlan, Plan
 from .detector import Detector
 from .recipe import Model
@@ -108,7 +108,7 @@ class Encoder(nn.Module):
             {s.name: DetectorPart(s, model, builds.get(type(s), "")) for s in detector.streams}
         )
         self.shared = SharedPart(detector, model, drop_path)
-        self.apply(_start)
+        self.apply(xavier)
 
     def forward(self, plan: Plan) -> Encoded:
         """Latents of each event of a planned batch."""
@@ -130,10 +130,3 @@ class Encoder(nn.Module):
         for block in self.shared.fusion:
             x_bqd = block(x_bqd, plan, keys_bkd)
         return Encoded(self.shared.norm(x_bqd), plan.latents.mask, tokens, plan)
-
-
-def _start(module: nn.Module) -> None:
-    """Xavier for every linear layer, zero for biases (arXiv:2111.06377, appendix A)."""
-    if isinstance(module, nn.Linear):
-        nn.init.xavier_uniform_(module.weight)
-        nn.init.zeros_(module.bias)

@@ -32,10 +32,9 @@ def predictions(
         with torch.inference_mode():
             out = network.predict(device_batch)
         kept = {k: v.float().cpu().numpy() for k, v in out.items()}
-        for name, task in network.tasks.items():
-            truth = getattr(task, "truth", "")
-            if truth in batch.truth:
-                kept[f"{name}/truth"] = batch.truth[truth].numpy()
+        for name, task, _ in network.active(batch):
+            if (truth := task.target(batch)) is not None:
+                kept[f"{name}/truth"] = truth.numpy()
         weight = batch.truth.get("weight", torch.ones(len(batch)))
         kept |= {"keys": np.array(batch.keys, dtype="S"), "weight": weight.numpy()}
         for name, values in kept.items():

@@ -18,6 +18,7 @@ from .metrics import (
     classification,
     confusion,
     entropy_auroc,
+    momenta,
     position,
     resolution,
 )
@@ -81,7 +82,10 @@ def metrics(
 
 
 def of_start(seeds: Seeds, labels: Mapping[str, Label], resamples: int) -> dict[str, Any]:
-    """All tasks of one start: classes by task name, positions as ``vertex_mm``, rest kinematics."""
+    """All tasks of one start: classes by task name, positions as ``vertex_mm``, rest kinematics.
+
+    Momenta, (B, 3, 3), give an entry of the kinematics for each quantity of `metrics.momenta`.
+    """
     found: dict[str, Any] = {}
     first = next(iter(seeds.values()))
     for task in first.tasks:
@@ -91,6 +95,10 @@ def of_start(seeds: Seeds, labels: Mapping[str, Label], resamples: int) -> dict[
         each = [
             _task(p, task, label, resamples if i == 0 else 1) for i, p in enumerate(seeds.values())
         ]
+        if first.columns[f"{task}/truth"].ndim == 3:
+            quantities = {q: _pooled([e[q] for e in each]) for q in each[0]}
+            found.setdefault("kinematics", {}).update(quantities)
+            continue
         pooled = _pooled(each)
         if f"{task}/scores" in first.columns:
             found[task] = pooled
@@ -107,7 +115,7 @@ def _task(p: Predictions, task: str, label: Label | None, resamples: int) -> dic
     truth = p.columns[f"{task}/truth"]
     if f"{task}/scores" not in p.columns:
         point = label is not None and label.moves == "point" and label.width == 3
-        measure = position if point else resolution
+        measure = momenta if truth.ndim == 3 else position if point else resolution
         return measure(p.columns[f"{task}/prediction"].reshape(truth.shape), truth, rng, resamples)
     scores = p.columns[f"{task}/scores"]
     weight = p.columns.get("weight", np.ones(len(truth)))
@@ -158,12 +166,18 @@ def _moved(first: Interval, values: list[float], most: float) -> Interval:
 
 
 def _probe(found: Mapping[str, Any]) -> dict[str, Any]:
-    """The short form of decision 6: ``auc_macro`` and, as medians, ``vertex_mm``."""
+    """The short form of decision 6: ``auc_macro`` and, as medians, ``vertex_mm``.
+
+    Of further classes the macro AUROC by the name of the task.
+    """
     short: dict[str, Any] = {"per_seed": {}}
     for task, values in found.items():
         if "auc_macro" in values and "auc_macro" not in short:
             short |= {k: values[k] for k in ("auc_macro", "auc", "accuracy")}
             short["per_seed"]["auc_macro"] = values["per_seed"]["auc_macro"]
+        elif "auc_macro" in values:
+            short[task] = values["auc_macro"]
+            short["per_seed"][task] = values["per_seed"]["auc_macro"]
         elif "mean" in values:
             short[task] = values["median"]
             short["per_seed"][task] = values["per_seed"]["median"]

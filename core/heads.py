@@ -1,11 +1,14 @@
-"""Heads that read the pooled latents. Shape letters: B events, D width."""
+"""Heads that read the latents of an event. Shape letters: B events, Q latents, D width."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
+from .attention import Attention, xavier
 from .encoder import Encoded
 from .recipe import Model
+from .task import Reading
 
 
 class PooledHead(nn.Module):
@@ -18,11 +21,47 @@ class PooledHead(nn.Module):
     def __init__(self, model: Model, outputs: int, scale: float) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(2 * model.dim)
-        self.out = nn.Linear(2 * model.dim, outputs)
-        nn.init.trunc_normal_(self.out.weight, std=scale)
-        nn.init.zeros_(self.out.bias)
+        self.out = _small(2 * model.dim, outputs, scale)
 
     def forward(self, encoded: Encoded) -> Tensor:
         """(B, outputs)."""
         out: Tensor = self.out(self.norm(encoded.pooled()))
         return out.float()
+
+
+class TokenHead(nn.Module):
+    """A learned token of the task looks at the latents of the event; then norm and linear map.
+
+    ``token = query + attention(norm(query), norm(latents))`` (arXiv:2604.07037, section IV D:
+    task-specific tokens read out the latent representation). scale: as for `PooledHead`.
+    """
+
+    def __init__(self, model: Model, outputs: int, scale: float) -> None:
+        super().__init__()
+        self.query = nn.Parameter(torch.randn(1, model.dim) * 0.02)
+        self.norm_query = nn.LayerNorm(model.dim)
+        self.norm_context = nn.LayerNorm(model.dim)
+        self.attention = Attention(model.dim, model.heads).apply(xavier)
+        self.norm = nn.LayerNorm(model.dim)
+        self.out = _small(model.dim, outputs, scale)
+
+    def forward(self, encoded: Encoded) -> Tensor:
+        """(B, outputs)."""
+        query = self.query.expand(len(encoded.latents), 1, -1)
+        context = self.norm_context(encoded.latents)
+        seen = self.attention(self.norm_query(query), context, encoded.mask[:, None])
+        out: Tensor = self.out(self.norm((query + seen)[:, 0]))
+        return out.float()
+
+
+def head(options: Reading, model: Model, outputs: int) -> nn.Module:
+    """The head that the options of a task name."""
+    make = {"tokens": TokenHead, "pooled": PooledHead}[options.head]
+    return make(model, outputs, options.head_scale)
+
+
+def _small(width: int, outputs: int, scale: float) -> nn.Linear:
+    out = nn.Linear(width, outputs)
+    nn.init.trunc_normal_(out.weight, std=scale)
+    nn.init.zeros_(out.bias)
+    return out

@@ -176,6 +176,36 @@ def resolution(
     return _statistics(residuals, {"sigma_mad": sigma_mad, "median": np.median}, rng, resamples)
 
 
+def angle(prediction: Array, truth: Array) -> Array:
+    """Angle between predicted and true vectors in mrad, (B,) of (B, 3); NaN if one is zero."""
+    a, b = prediction.astype(np.float64), truth.astype(np.float64)
+    gaps = np.arctan2(np.linalg.norm(np.cross(a, b), axis=1), (a * b).sum(1))
+    there = a.any(1) & b.any(1)
+    return np.where(there, 1e3 * gaps, np.nan)
+
+
+def momenta(
+    prediction: Array, truth: Array, rng: np.random.Generator, resamples: int = RESAMPLES
+) -> dict[str, dict[str, Interval]]:
+    """What is quoted of momenta (B, 3, 3), visible, jet and lepton, with z along the beam.
+
+    E_vis and p_miss_T are size and transverse size of the visible momentum, p_jet and p_lepton the
+    sizes of the others (arXiv:2604.07037, appendix C 2). Of each `resolution`, and ``angle_mrad``: the
+    median angle between prediction and truth, of p_miss_T in the transverse plane. A true momentum of
+    zero, as of the lepton of a neutral current, does not count.
+    """
+    flat = np.array([1.0, 1.0, 0.0])
+    parts = {"E_vis": (0, 1.0), "p_miss_T": (0, flat), "p_lepton": (2, 1.0), "p_jet": (1, 1.0)}
+    found = {}
+    for name, (row, keep) in parts.items():
+        p, t = prediction[:, row] * keep, truth[:, row] * keep
+        sizes = np.linalg.norm(p, axis=1), np.linalg.norm(t, axis=1)
+        gaps = angle(p, t)
+        turned = _statistics(gaps[np.isfinite(gaps)], {"angle_mrad": np.median}, rng, resamples)
+        found[name] = {**resolution(*sizes, rng, resamples), **turned}
+    return found
+
+
 def entropy(probabilities: Array) -> Array:
     """Predictive entropy of each event in nats, (B,) of (B, C); 0 log 0 is 0."""
     p = probabilities.astype(np.float64)

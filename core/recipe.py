@@ -82,7 +82,7 @@ class Optim:
 
     decay_epochs: length of the cosine; by default all epochs after the warm-up. layer_decay: ratio
     of the learning rates of neighbouring layers, 1 at the heads. ema: decay of the averaged
-    weights that evaluation uses, min(ema, (1 + n) / (10 + n)) after n steps.
+    weights that evaluation uses, min(ema, (1 + n) / (10 + n)) after n steps; 0 for no averaging.
     """
 
     lr: float = field(default=1e-4, validator=gt(0), metadata={"also": ("learning_rate",)})
@@ -111,7 +111,8 @@ class Stage:
 
     start: an earlier stage. starts: several variants of the stage by name, each a mapping of the
     keys that differ; the stage ``finetune`` becomes ``finetune/scratch``, ``finetune/mae``, ...
-    tasks: instances by name; in YAML the options, and `kind` where it is not the name.
+    tasks: instances by name; in YAML the options, and `kind` where it is not the name. A task that is
+    set to false is switched off.
     labels: train on so many events of the training split, drawn by the seed.
     check_every: epochs between validations, at most. drop_path: largest probability that a block is
     skipped in training.

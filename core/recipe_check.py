@@ -53,12 +53,17 @@ def _stages(stages: Any) -> Iterator[Fault]:
         if not _STAGE.fullmatch(name):
             yield ("stages", name), "a stage is named with letters, digits, '_' and '-'"
         if isinstance(stage, dict):
-            if stage.get("tasks", {}) == {} and ("tasks" in stage or not suggest("tasks", stage)):
+            if _no_tasks(stage) and ("tasks" in stage or not suggest("tasks", stage)):
                 yield ("stages", name), "has no tasks"
             start = stage.get("start")
             if isinstance(start, str) and start not in earlier:
                 yield ("stages", name, "start"), _no_start(start, earlier, stages)
         earlier.append(name)
+
+
+def _no_tasks(stage: Mapping[str, Any]) -> bool:
+    tasks = stage.get("tasks", {})
+    return isinstance(tasks, dict) and all(task is False for task in tasks.values())
 
 
 def _no_start(start: str, earlier: list[str], stages: Mapping[str, Any]) -> str:

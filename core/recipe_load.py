@@ -117,6 +117,8 @@ def _tasks(tree: Tree, stage: str, registry: Registry) -> tuple[dict[str, Instan
     faults: list[Fault] = []
     tasks = tree.get("stages", stage, "tasks")
     for name, values in tasks.items() if isinstance(tasks, dict) else ():
+        if values is False:  # switched off
+            continue
         instance, found = _instance(name, values, ("stages", stage, "tasks", name), registry)
         faults += found
         if instance:

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from attrs import field, frozen
-from attrs.validators import and_, ge, gt, le, lt, matches_re
+from attrs import Factory, field, frozen
+from attrs.validators import and_, ge, gt, in_, le, lt, matches_re
 
 from .streams import name_field
 
 _dotted = matches_re(r"[\w.]+:\w+")
+
+HEADS = ("tokens", "pooled")
 
 
 @frozen(kw_only=True)
@@ -31,6 +33,19 @@ class View:
     decode: float = field(default=1.0, validator=and_(gt(0), le(1)))
     visible: float = field(default=0.0, validator=and_(ge(0), le(1)))
     probability: float = field(default=1.0, validator=and_(ge(0), le(1)))
+
+
+@frozen(kw_only=True)
+class Reading:
+    """How a task reads whole events: the first options of every such task.
+
+    head: ``tokens``, a learned token of the task looks at the latents, or ``pooled``, the global
+    latent beside the mean one. head_scale: spread of the head's linear weights at the start.
+    """
+
+    view: View = Factory(View)
+    head: str = field(default="tokens", validator=in_(HEADS))
+    head_scale: float = field(default=2e-5, validator=gt(0))
 
 
 @frozen(kw_only=True)

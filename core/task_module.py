@@ -34,10 +34,11 @@ class TaskModule(nn.Module):
 
     Each gets the encoding of its own view; `forward` makes named tensors, `losses` turns them into
     named scalars (unweighted), `predictions` into what is written to file, (B, ...) each. `terms`
-    names the losses: each gets a learned weight.
+    names the losses: each gets a learned weight. truth: the event truth that is predicted.
     """
 
     terms: tuple[str, ...] = ()
+    truth: str = ""
 
     def forward(self, encoded: Encoded, batch: Batch) -> dict[str, Tensor]:
         """Whatever the task computes from encoded events."""
@@ -52,6 +53,10 @@ class TaskModule(nn.Module):
     def predictions(self, out: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
         """What evaluation keeps of each event; nothing by default."""
         return {}
+
+    def target(self, batch: Batch) -> Tensor | None:
+        """Truth that is kept beside the predictions, (B, ...); None where events carry none."""
+        return batch.truth.get(self.truth)
 
     def picture(self, out: Mapping[str, Tensor], encoded: Encoded) -> dict[str, Tensor]:
         """What can be drawn of a single event, named ``stream/quantity``; nothing by default.

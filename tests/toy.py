@@ -62,6 +62,8 @@ TRUTH = (
     Label(name="flavour", classes=("e", "mu", "tau")),
     Label(name="vertex", unit="mm", width=3, moves="point"),
     Label(name="energy", unit="GeV"),
+    Label(name="p_visible_beam", unit="GeV/c", width=3, moves="vector"),
+    Label(name="p_jet_beam", unit="GeV/c", width=3, moves="vector"),
 )
 DETECTOR = Detector(
     name="toy",
@@ -80,7 +82,7 @@ DECODER = DecoderSize(width=16, heads=2, depth=1)
 def registry() -> Registry:
     """The tasks of the project, and no detector."""
     found = Registry()
-    for name in ("mae", "relational", "flavour", "vertex"):
+    for name in ("mae", "relational", "classify", "kinematics", "vertex"):
         module = import_module(f"intarsia.tasks.{name}")
         found.add(module, name, Source(module.__name__))
     return found
@@ -94,6 +96,8 @@ def normalisation(detector: Detector) -> dict:
             numbers |= {"mean": 0.3 + 0.1 * i, "std": 1.5 + 0.2 * j, "rms": 2.0 + 0.1 * i + j}
     for name, numbers in found["truth"].items():
         width = detector.label(name).width
+        for part in numbers.keys() & {"transverse", "along"}:
+            numbers[part] = {"unit": 2.0, "median": 0.5, "width": 0.8}
         spread = {"mean": [100.0] * width, "std": [80.0] * width, "median": [90.0] * width}
         found["truth"][name] = numbers | (spread if width > 1 else {"mean": 50.0, "std": 40.0})
     return found

@@ -117,9 +117,11 @@ def _parts(run: RunData, found: Mapping[str, Any]) -> Iterator[Part]:
                 figures=_some(_picture(run.path, drawn, f"{task}-distance", caption)),
             )
     yield Part(
-        title="Other regressed numbers",
+        title="Momenta and other numbers",
         table=tables.kinematics(found),
-        note="Of the residuals (true - predicted) / true.",
+        note="sigma_MAD and median of the residuals (true - predicted) / true, and of momenta the "
+        "angle between prediction and truth, with 95 % bootstrap intervals. The lepton is visible "
+        "minus jet; neutral currents have none.",
     )
     yield _pictures(run)
     caption = "Loss over training steps: thin on training batches, thick on the validation split."

@@ -202,13 +202,18 @@ def position(found: Mapping[str, Any], key: str) -> Table | None:
 
 
 def kinematics(found: Mapping[str, Any]) -> Table | None:
-    """sigma_MAD and median of the relative residuals of every start."""
+    """Width and middle of the relative residuals, and angles, of every quantity and start."""
+    starts = {s: v.get("kinematics", {}) for s, v in found.get("starts", {}).items()}
+    quantities = dict.fromkeys(q for values in starts.values() for q in values)
+    columns = ("sigma_mad", "median", "angle_mrad")
     body = [
-        [f"{task}, {title(s)}", with_interval(v["sigma_mad"]), with_interval(v["median"])]
-        for s, values in found.get("starts", {}).items()
-        for task, v in values.get("kinematics", {}).items()
+        [f"{words.quantity(q)}, {title(s)}", *(with_interval(v[q].get(c)) for c in columns)]
+        for q in quantities
+        for s, v in starts.items()
+        if q in v
     ]
-    return Table(["", "sigma_MAD", "median"], body) if body else None
+    heads = ["", "sigma_MAD", "median (bias)", "median angle [mrad]"]
+    return Table(heads, body) if body else None
 
 
 def facts(run: RunData) -> list[Table]:

@@ -134,6 +134,17 @@ def with_interval(interval: Sequence[float | None] | None) -> str:
     return f"{number(interval[0])} [{number(interval[1])}, {number(interval[2])}]"
 
 
+def quantity(name: str) -> str:
+    """What a regressed quantity is called in tables; its own name if it has no other."""
+    known = {
+        "E_vis": "visible energy",
+        "p_miss_T": "missing transverse momentum",
+        "p_lepton": "lepton momentum",
+        "p_jet": "jet momentum",
+    }
+    return known.get(name, name.replace("_", " "))
+
+
 def origin(simulation: str) -> str:
     """One honest sentence on where the events come from."""
     return {

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from attrs import Factory, field, frozen
+from attrs import field, frozen
 from attrs.validators import gt
 
 from intarsia.core.detector import Detector
 from intarsia.core.hookspecs import hookimpl
-from intarsia.core.task import Needs, TaskKind, View
+from intarsia.core.task import Needs, Reading, TaskKind
 
 
 @frozen(kw_only=True)
-class Vertex:
+class Vertex(Reading):
     """Options of vertex regression.
 
     truth: the point to find, in mm. unit: deviation in mm that costs one, the same along every axis, as
@@ -20,10 +20,8 @@ class Vertex:
     """
 
     truth: str = "vertex"
-    view: View = Factory(View)
     unit: float = field(default=100.0, validator=gt(0))
     beta: float = field(default=10.0, validator=gt(0))
-    head_scale: float = field(default=2e-5, validator=gt(0))
 
 
 def _needs(options: Vertex, detector: Detector) -> Needs:

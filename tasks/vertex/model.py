@@ -9,14 +9,14 @@ from torch import Tensor
 
 from intarsia.core.batch import Batch
 from intarsia.core.encoder import Encoded
-from intarsia.core.heads import PooledHead
+from intarsia.core.heads import head
 from intarsia.core.losses import regression
 from intarsia.core.task_module import Setting, TaskModule
 from intarsia.tasks.vertex import Vertex
 
 
 class VertexRegression(TaskModule):
-    """The vertex in mm, from the pooled latents.
+    """The vertex in mm.
 
     The head works in units of the spread of the training split's vertices, about their mean; both
     are kept in the checkpoint as part of the normalisation.
@@ -29,7 +29,7 @@ class VertexRegression(TaskModule):
         self.unit, self.beta = options.unit, options.beta / options.unit
         width = setting.detector.label(options.truth).width
         scale = setting.normalisation["truth"][options.truth]
-        self.head = PooledHead(setting.model, width, options.head_scale)
+        self.head = head(options, setting.model, width)
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(scale["mean"]).reshape(-1))

@@ -98,6 +98,37 @@ def test_the_same_predictions_give_the_same_file():
     assert dumps(metrics(given, LABELS, 20)) == dumps(metrics(given, LABELS, 20))
 
 
+def test_momenta_become_the_quantities_of_the_decision():
+    rng = np.random.default_rng(1)
+    truth = rng.normal(size=(80, 3, 3))
+    each = {s: predicted(s, **momenta(truth, s)) for s in (0, 1)}
+    found = metrics({"x": each}, LABELS, 20)["starts"]["x"]["kinematics"]
+    assert set(found) == {"E_vis", "p_miss_T", "p_lepton", "p_jet", "energy"}
+    for quantity, row in {"E_vis": 0, "p_jet": 1, "p_lepton": 2}.items():
+        size = np.linalg.norm(truth[:, row], axis=1)
+        reco = [
+            np.linalg.norm(momenta(truth, s)["kinematics/prediction"][:, row], axis=1) for s in each
+        ]
+        medians = [np.median((size - r) / size) for r in reco]
+        assert found[quantity]["per_seed"]["median"] == pytest.approx(medians)
+        assert found[quantity]["median"][0] == pytest.approx(np.mean(medians))
+        assert set(found[quantity]) == {"sigma_mad", "median", "angle_mrad", "per_seed"}
+
+
+def momenta(truth, seed):
+    noise = np.random.default_rng(10 + seed).normal(size=truth.shape)
+    return {"kinematics/prediction": truth + 0.1 * noise, "kinematics/truth": truth}
+
+
+def test_the_probe_of_a_second_class_stands_under_its_name():
+    p = predicted(3)
+    more = {f"charm/{k}": p.columns[f"flavour/{k}"][::-1] for k in ("scores", "truth")}
+    found = metrics({"probe-mae": {0: predicted(3, **more)}}, LABELS, 5)["starts"]["mae"]["probe"]
+    whole = metrics({"x": {0: predicted(3, **more)}}, LABELS, 5)["starts"]["x"]
+    assert found["auc_macro"] == whole["flavour"]["auc_macro"]
+    assert found["charm"] == whole["charm"]["auc_macro"]
+
+
 def test_what_cannot_be_computed_is_null():
     none = predicted(0, **{"flavour/truth": np.full(80, -1, np.int8)})
     flavour = metrics({"x": {0: none}}, LABELS, 5)["starts"]["x"]["flavour"]

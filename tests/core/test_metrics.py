@@ -8,6 +8,7 @@ from hypothesis.extra import numpy as hnp
 from sklearn.metrics import roc_auc_score
 
 from intarsia.core.metrics import (
+    angle,
     auroc,
     classification,
     confusion,
@@ -16,6 +17,7 @@ from intarsia.core.metrics import (
     entropy_auroc,
     interval,
     macro,
+    momenta,
     one_vs_rest,
     position,
     resampled,
@@ -135,6 +137,47 @@ def test_resolutions_are_relative_to_the_truth():
     result = resolution(truth * 0.9, truth, rng(), 20)
     assert result["median"][0] == pytest.approx(0.1)
     assert result["sigma_mad"][0] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_angles_are_right_also_where_they_are_tiny():
+    a = np.array([[0.0, 0.0, 2.0], [1.0, 0.0, 0.0], [3.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    b = np.array([[0.0, 1e-9, 1.0], [0.0, 5.0, 0.0], [-1.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
+    np.testing.assert_allclose(angle(a, b)[:3], [1e-6, 500 * np.pi, 1000 * np.pi], rtol=1e-12)
+    assert np.isnan(angle(a, b)[3])
+
+
+def test_momenta_are_judged_by_size_and_direction():
+    """Against residuals written out; decision 7: no lepton in a neutral current."""
+    draw = np.random.default_rng(3)
+    truth = draw.normal(size=(41, 3, 3)) * 20
+    truth[:, 2] = truth[:, 0] - truth[:, 1]
+    truth[:10, 2] = 0
+    truth[20] = np.nan
+    reco = truth + draw.normal(size=truth.shape)
+    found = momenta(reco, truth, rng(), 20)
+    assert set(found) == {"E_vis", "p_miss_T", "p_lepton", "p_jet"}
+    size = lambda p: np.sqrt((p**2).sum(1))
+    pairs = {
+        "E_vis": (truth[:, 0], reco[:, 0]),
+        "p_jet": (truth[:, 1], reco[:, 1]),
+        "p_lepton": (truth[10:, 2], reco[10:, 2]),
+        "p_miss_T": (truth[:, 0, :2], reco[:, 0, :2]),
+    }
+    for name, (t, r) in pairs.items():
+        known = np.isfinite(t[:, 0])
+        residual = ((size(t) - size(r)) / size(t))[known]
+        middle = np.median(residual)
+        turned = np.arccos((t * r).sum(1) / size(t) / size(r))[known]
+        assert found[name]["median"][0] == pytest.approx(middle)
+        width = 1.4826 * np.median(abs(residual - middle))
+        assert found[name]["sigma_mad"][0] == pytest.approx(width)
+        assert found[name]["angle_mrad"][0] == pytest.approx(1e3 * np.median(turned))
+        assert all(low < value < high for value, low, high in found[name].values())
+
+
+def test_no_momenta_give_no_numbers():
+    found = momenta(np.zeros((0, 3, 3)), np.zeros((0, 3, 3)), rng(), 5)
+    assert all(np.isnan(v).all() for q in found.values() for v in q.values())
 
 
 def test_entropy_in_nats():

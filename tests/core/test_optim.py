@@ -83,7 +83,7 @@ def test_without_layer_decay_all_rates_are_equal_but_those_of_loss_weights(netwo
 def test_vectors_and_loss_weights_do_not_decay(network):
     found = settings_of(network, Optim(weight_decay=0.3))
     for name, parameter in network.named_parameters():
-        of_one_token = name == "encoder.shared.query" or name.endswith(".summary")
+        of_one_token = name.endswith((".query", ".summary"))
         vector = parameter.ndim < 2 or of_one_token
         decays = not vector and not name.startswith("weights.")
         assert found[name][1] == (0.3 if decays else 0.0), name

@@ -144,6 +144,21 @@ def test_new_keys_may_be_given_where_any_are_allowed(write, registry):
     assert recipe.stages["one"].tasks["more"].kind == "guess"
 
 
+def test_a_task_set_to_false_is_switched_off(write, registry):
+    name = write(GOOD)
+    more = "stages.one.tasks.more={kind: guess}"
+    recipe = load(name, registry, [more, "stages.one.tasks.hide=false"])
+    assert set(recipe.stages["one"].tasks) == {"more"}
+    assert load(name, registry, ["stages.one.tasks.hide=false", "stages.one.tasks.hide={}"])
+    both = ["stages.one.tasks.more=false", "stages.one.tasks.hide={}"]
+    assert load(name, registry, both) == load(name, registry, ["stages.one.tasks.hide={}"])
+    assert restore(dump(recipe), registry) == recipe
+    off = faults(name, registry, "stages.one.tasks.hide=false")
+    assert [line.rpartition("stages.")[2] for line in off] == ["one: has no tasks"]
+    wrong = faults(name, registry, "stages.one.tasks.hide=true")
+    assert wrong[0].endswith("stages.one.tasks.hide: must be a mapping, not true")
+
+
 def test_one_start_is_overridden_by_the_name_of_its_stage(write, registry):
     recipe = load(write(GOOD), registry, ["stages.two/fresh.epochs=9"])
     assert (recipe.stages["two/fresh"].epochs, recipe.stages["two/tuned"].epochs) == (9, 2)

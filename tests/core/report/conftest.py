@@ -15,7 +15,7 @@ RECIPE = {
     "stages": {
         "mae": {"epochs": 3, "batch": 8, "tasks": {}, "optim": {"lr": 1e-3}},
         "finetune/scratch": {
-            "tasks": {"kind_of": {"truth": "flavour"}, "vertex": {}},
+            "tasks": {"kind_of": {"truth": "flavour"}, "vertex": {}, "kinematics": {}},
             "labels": 30,
         },
         "finetune/mae": {"tasks": {}, "start": "mae", "labels": 30},
@@ -36,6 +36,8 @@ def predictions(folder, name, truth, seed):
         "vertex/truth": truth["vertex"],
         "energy/prediction": truth["energy"] * 1.1,
         "energy/truth": truth["energy"],
+        "kinematics/prediction": rng.normal(size=(n, 3, 3)),
+        "kinematics/truth": rng.normal(size=(n, 3, 3)),
     }
     write_predictions(folder / "predictions" / f"{name}.h5", columns, {"seed": seed})
 

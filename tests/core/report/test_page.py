@@ -48,6 +48,8 @@ def test_the_page_says_what_was_run(html):
     assert "random encoder, frozen probe" in html
     assert "hand-made features" in html
     assert "sigma_MAD" in html
+    assert "missing transverse momentum, from scratch" in html
+    assert "lepton momentum, MAE" in html
 
 
 def test_figures_lie_beside_the_page(run, html):

@@ -8,21 +8,21 @@ from torch import Tensor
 
 from intarsia.core.batch import Batch
 from intarsia.core.encoder import Encoded
-from intarsia.core.heads import PooledHead
+from intarsia.core.heads import head
 from intarsia.core.losses import classes
 from intarsia.core.task_module import Setting, TaskModule
-from intarsia.tasks.flavour import Classify
+from intarsia.tasks.classify import Classify
 
 
 class Classifier(TaskModule):
-    """Logits of the classes from the pooled latents, trained by smoothed cross-entropy."""
+    """Logits of the classes, trained by smoothed cross-entropy."""
 
     def __init__(self, options: Classify, setting: Setting) -> None:
         super().__init__()
         label = setting.detector.label(options.truth)
         self.truth, self.smoothing = options.truth, options.smoothing
         self.terms = ("class",)
-        self.head = PooledHead(setting.model, len(label.classes), options.head_scale)
+        self.head = head(options, setting.model, len(label.classes))
 
     def forward(self, encoded: Encoded, batch: Batch) -> dict[str, Tensor]:
         """Logits (B, C)."""

@@ -6,11 +6,17 @@ import torch
 import toy
 from attrs import evolve
 
+from intarsia.core.conformance import SMALL
 from intarsia.core.errors import DeclarationError
+from intarsia.core.network import network
+from intarsia.core.normalise import unit_normalisation
+from intarsia.core.plugins import registry
+from intarsia.core.recipe import Instance, Stage
 from intarsia.core.task import View
-from intarsia.tasks.flavour import Classify
+from intarsia.tasks.classify import Classify
 
 VIEW = View()
+REGISTRY = registry()
 
 
 @pytest.fixture(scope="module")
@@ -76,3 +82,17 @@ def test_another_class_of_the_event_may_be_learned():
 def test_options_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match="must be"):
         Classify(**wrong)
+
+
+def test_charm_is_a_class_of_the_event_like_flavour():
+    """Four classes, smoothed (arXiv:2604.07037, appendix C 2 and table III)."""
+    kind = REGISTRY.task("charm")
+    options = kind.options()
+    assert (options.truth, options.smoothing, options.head_scale) == ("charm", 0.02, 2e-5)
+    detector = REGISTRY.detector("fasercal")
+    assert kind.needs(options, detector).truth == ("charm",)
+    made = Stage(epochs=1, tasks={"charm": Instance(kind="charm", options=options)})
+    net = network(REGISTRY, detector, SMALL, made, unit_normalisation(detector), 0)
+    assert detector.label("charm").classes == ("none", "e", "mu", "had")
+    assert net.tasks["charm"].head.out.out_features == 4
+    assert net.tasks["charm"].smoothing == 0.02

@@ -1,0 +1,109 @@
+import pytest
+import reference
+import torch
+import toy
+
+from intarsia.core.encoder import Encoded
+from intarsia.core.heads import PooledHead, TokenHead, head
+from intarsia.core.task import HEADS, Reading, View
+
+KINDS = {"tokens": TokenHead, "pooled": PooledHead}
+
+
+@pytest.fixture(scope="module")
+def encoded():
+    """Latents of events of different length, in float64."""
+    events = toy.events(toy.DETECTOR, 6, seed=1)
+    plan = toy.double(toy.batch(toy.DETECTOR, events, View()).plans[View()])
+    with torch.no_grad():
+        out = toy.encoder(toy.DETECTOR).double()(plan)
+    assert len(out.mask.sum(1).unique()) > 1
+    return out
+
+
+def made(kind, outputs=5, scale=0.1):
+    torch.manual_seed(0)
+    return toy.roughened(head(Reading(head=kind, head_scale=scale), toy.MODEL, outputs)).double()
+
+
+def test_the_head_is_the_one_that_is_named():
+    assert set(HEADS) == set(KINDS)
+    for name, kind in KINDS.items():
+        assert type(made(name)) is kind
+    assert Reading().head == "tokens"
+    with pytest.raises(ValueError, match="must be in"):
+        Reading(head="mean")
+
+
+def test_a_token_equals_a_plain_calculation_event_by_event(encoded):
+    module = made("tokens")
+    with torch.no_grad():
+        out = module(encoded)
+        for b in range(len(out)):
+            latents = encoded.latents[b][encoded.mask[b]]
+            asked = reference.norm(module.norm_query, module.query)
+            context = reference.norm(module.norm_context, latents)
+            token = module.query + reference.attention(module.attention, asked, context)
+            alone = reference.linear(module.out, reference.norm(module.norm, token))[0]
+            torch.testing.assert_close(out[b].double(), alone, atol=1e-6, rtol=1e-6)
+
+
+def test_pooled_latents_equal_a_plain_calculation_event_by_event(encoded):
+    module = made("pooled")
+    with torch.no_grad():
+        out = module(encoded)
+        for b in range(len(out)):
+            latents = encoded.latents[b][encoded.mask[b]]
+            pooled = torch.cat([latents[0], latents.mean(0)])
+            alone = reference.linear(module.out, reference.norm(module.norm, pooled))
+            torch.testing.assert_close(out[b].double(), alone, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_slots_without_a_latent_do_not_count(encoded, kind):
+    module = made(kind)
+    latents = torch.where(encoded.mask[..., None], encoded.latents, 1e3)
+    other = Encoded(latents, encoded.mask, encoded.tokens, encoded.plan)
+    torch.testing.assert_close(module(other), module(encoded))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_order_of_latents_but_the_global_one_does_not_matter(encoded, kind):
+    module = made(kind)
+    order = torch.cat(
+        [torch.zeros(1, dtype=torch.long), torch.randperm(encoded.mask.shape[1] - 1) + 1]
+    )
+    other = Encoded(encoded.latents[:, order], encoded.mask[:, order], encoded.tokens, encoded.plan)
+    torch.testing.assert_close(module(other), module(encoded))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_reach_every_parameter_and_all_latents(encoded, kind):
+    module = made(kind)
+    latents = encoded.latents.clone().requires_grad_()
+    out = module(Encoded(latents, encoded.mask, encoded.tokens, encoded.plan))
+    (out * torch.randn(out.shape)).sum().backward()
+    for name, parameter in module.named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
+    reached = latents.grad.abs().sum(2) > 0
+    assert (reached == encoded.mask).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_starts_as_small_as_it_is_told(kind):
+    torch.manual_seed(0)
+    out = head(Reading(head=kind, head_scale=2e-5), toy.MODEL, 40).out
+    assert float(out.weight.detach().std()) == pytest.approx(2e-5, rel=0.1)
+    assert (out.bias == 0).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_starts_share_their_heads_bit_for_bit(kind):
+    """Whatever the encoder begins from, and whether it drops paths."""
+    tasks = [(t, {"head": kind}) for t in ("flavour", "vertex", "kinematics")]
+    one = toy.built(toy.DETECTOR, toy.stage(*tasks), seed=3)
+    two = toy.built(toy.DETECTOR, toy.stage(*tasks[::-1], drop_path=0.2, start="mae"), seed=3)
+    ours, theirs = one.tasks.state_dict(), two.tasks.state_dict()
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(v, theirs[k]) for k, v in ours.items())
