@@ -16,13 +16,14 @@ from torch import Tensor, nn
 from intarsia.core.batch import ArrayPlan, Batch, GridPlan, TrackPlan
 from intarsia.core.decoder import Decoder, Places
 from intarsia.core.encoder import Encoded
-from intarsia.core.losses import occupancy, regression
+from intarsia.core.losses import regression
 from intarsia.core.normalise import unscaled
 from intarsia.core.plan import cell_index
 from intarsia.core.streams import DenseArray, TrackSet, VoxelGrid
 from intarsia.core.task_module import Setting, TaskModule
 from intarsia.core.voxel_head import VoxelHead
 from intarsia.tasks.mae import MaskedReconstruction
+from intarsia.tasks.mae.voxels import VoxelLoss
 
 OCCUPANCY = 0.02  # share of a patch's cells that are hit, as measured on FASERCal (1.5 to 2.5 %)
 
@@ -37,9 +38,9 @@ class MaskedAutoencoder(TaskModule):
     def __init__(self, options: MaskedReconstruction, setting: Setting) -> None:
         super().__init__()
         width = options.decoder.width
-        self.setting = setting
+        self.setting, self.hybrid = setting, options.hybrid
         self.decoder = Decoder(setting.model.dim, options.decoder)
-        self.places, self.voxels = nn.ModuleDict(), nn.ModuleDict()
+        self.places, self.voxels, self.voxel_losses = (nn.ModuleDict() for _ in range(3))
         self.single, self.queries = nn.ModuleDict(), nn.ParameterDict()
         for stream in setting.detector.streams:
             if isinstance(stream, VoxelGrid):
@@ -49,6 +50,7 @@ class MaskedAutoencoder(TaskModule):
                 head = VoxelHead(width, stream.patch, 1 + columns, options.modes)
                 nn.init.constant_(head.bias[0], log(OCCUPANCY / (1 - OCCUPANCY)))
                 self.voxels[stream.name] = head
+                self.voxel_losses[stream.name] = VoxelLoss(options.hybrid, stream)
             elif isinstance(stream, DenseArray | TrackSet):
                 self.terms += (stream.name,)
                 self.queries[stream.name] = nn.Parameter(torch.randn(width) * 0.02)
@@ -77,12 +79,8 @@ class MaskedAutoencoder(TaskModule):
         for name, predicted in out.items():
             plan = encoded.plan.streams[name]
             if isinstance(plan, GridPlan):
-                asked, cells = plan.asked, predicted.shape[2]
-                losses[f"{name}_occupancy"] = occupancy(
-                    predicted[:, 0].float(), asked.token * cells + asked.cell
-                )
-                at_hits = predicted[asked.token, 1:, asked.cell].float()
-                losses[f"{name}_charge"] = regression(at_hits, asked.values)
+                cells, columns = self.voxel_losses[name](predicted, plan.asked)
+                losses[f"{name}_occupancy"], losses[f"{name}_charge"] = cells, columns
             elif isinstance(plan, ArrayPlan):
                 losses[name] = regression(predicted[plan.event].float(), plan.values)
             elif isinstance(plan, TrackPlan):
@@ -92,7 +90,8 @@ class MaskedAutoencoder(TaskModule):
     def picture(self, out: Mapping[str, Tensor], encoded: Encoded) -> dict[str, Tensor]:
         """Kept, hidden and predicted voxels of every voxel stream.
 
-        Of each hidden patch as many cells are shown as the predicted probabilities add up to.
+        Of each hidden patch as many cells are shown as the predicted probabilities add up to or,
+        where the loss weighs cells so that they are no probabilities, those above one half.
         """
         drawn: dict[str, Tensor] = {}
         for name in self.voxels:
@@ -100,7 +99,9 @@ class MaskedAutoencoder(TaskModule):
             if not isinstance(plan, GridPlan) or not isinstance(grid, VoxelGrid):
                 continue
             asked = plan.asked
-            token, cell = likeliest(out[name][:, 0].float().sigmoid())
+            likely = out[name][:, 0].float().sigmoid()
+            weighed = self.hybrid.focal or self.hybrid.border
+            token, cell = (likely > 0.5).nonzero(as_tuple=True) if weighed else likeliest(likely)
             sets = {
                 "kept": (plan.window[plan.token], plan.place[plan.token], plan.cell, plan.values),
                 "hidden": (

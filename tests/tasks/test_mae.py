@@ -8,10 +8,11 @@ from attrs import evolve
 
 from intarsia.core.normalise import scaled
 from intarsia.core.task import View
-from intarsia.tasks.mae import MaskedReconstruction
+from intarsia.tasks.mae import Hybrid, MaskedReconstruction
 from intarsia.tasks.mae.model import OCCUPANCY, likeliest, physical, track_targets
 
 VIEW = View(mask_ratio=0.6, drop=0.3)
+PLAIN = Hybrid(focal=0.0, border=0, charge=0.0, chamfer=0.0, distance=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -24,13 +25,13 @@ def task():
     return toy.roughened(built().tasks["mae"])
 
 
-def built(detector=toy.DETECTOR):
-    return toy.built(detector, toy.stage(("mae", {"view": VIEW})))
+def built(detector=toy.DETECTOR, hybrid=PLAIN):
+    return toy.built(detector, toy.stage(("mae", {"view": VIEW, "hybrid": hybrid})))
 
 
-def worked(events, detector=toy.DETECTOR):
+def worked(events, detector=toy.DETECTOR, hybrid=PLAIN):
     """Batch, encoding, output and losses of a roughened network."""
-    made = toy.roughened(built(detector))
+    made = toy.roughened(built(detector, hybrid))
     batch = toy.batch(detector, events, VIEW, seed=5)
     with torch.no_grad():
         encoded = made.encode(batch)[VIEW]
@@ -74,6 +75,74 @@ def test_losses_of_voxels_equal_a_calculation_patch_by_patch(events, stream):
         charges += [huber(predicted[1:, c] - v) for c, v in cells.items()]
     assert float(losses[f"{stream}_occupancy"]) == pytest.approx(crosses / hits, rel=1e-4)
     assert float(losses[f"{stream}_charge"]) == pytest.approx(np.mean(charges), rel=1e-4)
+
+
+def dense_hybrid(predicted, hidden, grid, use):
+    """Loss of occupancy and of charge in float64, over tables of all pairs of cells of each patch."""
+    cells = np.stack(np.unravel_index(np.arange(np.prod(grid.patch)), grid.patch), 1)
+    apart = np.abs(cells[:, None] - cells[None]).max(2)
+    compressed = np.repeat(
+        [c.scale != "identity" for c in grid.columns], [c.width for c in grid.columns]
+    )
+    sums = dict.fromkeys(("hits", "focal", "far", "fars", "mass", "stray", "held", "found"), 0.0)
+    charges = np.zeros(2)
+    for x, hits in zip(predicted, hidden, strict=True):
+        at, p = np.array(list(hits)), 1 / (1 + np.exp(-x[0]))
+        true, away = np.array(list(hits.values())), apart[:, list(hits)].min(1)
+        sums["hits"] += len(at)
+        costs = -(p**use.focal) * np.log(1 - p)
+        sums["focal"] += (-((1 - p) ** use.focal) * np.log(p))[at].sum()
+        sums["focal"] += costs[(away > 0) & (away <= use.border)].sum()
+        sums["far"] += costs[away > use.border].sum()
+        sums["fars"] += (away > use.border).sum()
+        short = np.minimum(away, use.reach)
+        sums["mass"] += p.sum()
+        sums["stray"] += (p * short).sum()
+        for r in range(use.reach):
+            sums["found"] += sum(np.prod(1 - p[apart[c] <= r]) for c in at)
+        held = p[:, None] * x[1:].T
+        sums["held"] += (np.abs(held) * short[:, None]).sum() / use.reach
+        sums["held"] += np.abs(held[at] - true).sum()
+        w = 1 + use.charge * compressed * np.abs(true)
+        charges += (w * huber(x[1:].T[at] - true)).sum(), w.sum()
+    n = sums["hits"]
+    occupancy = (sums["focal"] + use.balance * n / sums["fars"] * sums["far"]) / n
+    chamfer = sums["stray"] / sums["mass"] + sums["found"] / n
+    return (
+        occupancy + use.chamfer * chamfer,
+        charges[0] / charges[1] + use.distance * sums["held"] / n,
+    )
+
+
+@pytest.mark.parametrize("stream", ["cubes", "plates"])
+def test_the_hybrid_loss_equals_a_dense_calculation(events, stream):
+    use = Hybrid(focal=1.5, border=1, balance=0.7, charge=0.6, chamfer=0.3, distance=0.4, reach=3)
+    batch, _, out, losses = worked(events, hybrid=use)
+    plan = batch.plans[VIEW].streams[stream]
+    seen = set(zip(plan.event.tolist(), plan.patch.tolist(), strict=True))
+    hidden = [v for k, v in sorted(patches(events, stream).items()) if k not in seen]
+    wanted = dense_hybrid(out[stream].double().numpy(), hidden, toy.DETECTOR.stream(stream), use)
+    found = [float(losses[f"{stream}_{name}"]) for name in ("occupancy", "charge")]
+    assert found == pytest.approx(wanted, rel=1e-4)
+
+
+@pytest.mark.parametrize("term", ["focal", "border", "charge", "chamfer", "distance"])
+def test_each_term_of_the_hybrid_loss_can_be_switched_on_by_itself(events, term):
+    *_, plain = worked(events)
+    *_, more = worked(events, hybrid=evolve(PLAIN, **{term: 1}))
+    changed = {name for name in plain if not torch.equal(plain[name], more[name])}
+    part = "charge" if term in ("charge", "distance") else "occupancy"
+    assert changed == {f"cubes_{part}", f"plates_{part}"}
+
+
+def test_the_hybrid_loss_is_the_same_under_autocast(events):
+    made = toy.roughened(built(hybrid=Hybrid()))
+    batch = toy.batch(toy.DETECTOR, events, VIEW, seed=5)
+    out = made.tasks["mae"](made.encode(batch)[VIEW], batch)
+    loss, asked = made.tasks["mae"].voxel_losses["cubes"], batch.plans[VIEW].streams["cubes"].asked
+    with torch.autocast("cpu", torch.bfloat16):
+        found = loss(out["cubes"], asked)
+    assert found == loss(out["cubes"], asked)
 
 
 def test_arrays_are_asked_for_in_every_event_that_has_one_also_where_visible(events):
@@ -134,7 +203,9 @@ def test_only_the_share_asked_for_is_decoded(events):
 
 def test_visible_patches_asked_for_are_decoded_and_cost_too(events):
     view = evolve(VIEW, decode=1e-9, visible=1.0)
-    made = toy.roughened(toy.built(toy.DETECTOR, toy.stage(("mae", {"view": view}))))
+    made = toy.roughened(
+        toy.built(toy.DETECTOR, toy.stage(("mae", {"view": view, "hybrid": PLAIN})))
+    )
     batch = toy.batch(toy.DETECTOR, events, view)
     plan = batch.plans[view].streams["cubes"]
     encoded = made.encode(batch)[view]
@@ -183,6 +254,17 @@ def test_as_many_cells_are_shown_as_their_probabilities_sum_to():
     token, cell = likeliest(probability)
     pairs = set(zip(token.tolist(), cell.tolist(), strict=True))
     assert pairs == {(0, 0), (0, 2), (2, 0), (2, 1), (2, 2), (2, 3)}
+
+
+def test_cells_above_one_half_are_shown_where_the_loss_weighs_them(events):
+    made = toy.roughened(built(hybrid=evolve(PLAIN, border=1)))
+    batch = toy.batch(toy.DETECTOR, events[4], VIEW, seed=5)
+    with torch.no_grad():
+        made.tasks["mae"].voxels["cubes"].bias[0] += 3.6
+        encoded = made.encode(batch)[VIEW]
+        out = made.tasks["mae"](encoded, batch)
+        drawn = made.tasks["mae"].picture(out, encoded)
+    assert len(drawn["cubes/predicted_index"]) == int((out["cubes"][:, 0] > 0).sum()) > 0
 
 
 def test_physical_undoes_the_scaling(events):
