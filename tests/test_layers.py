@@ -30,6 +30,7 @@ DOORS = {
     "pluggy": r"core/(hookspecs|plugins)\.py",
     "safetensors": r"core/checkpoint\.py",
     "numba": r"core/simulation/.*|detectors/.*",
+    "pythia8mc": r"core/simulation/pythia\.py",
     "matplotlib": r"core/report/.*",
     "mplhep": r"core/report/.*",
     "jinja2": r"core/report/.*",

@@ -24,7 +24,11 @@ _NEEDED = (
     *("attrs", "cattrs", "h5py", "jinja2", "lightning", "matplotlib", "mplhep", "numba", "numpy"),
     *("particle", "pluggy", "PyYAML", "safetensors", "scikit-learn", "torch"),
 )
-_OPTIONAL = {"spconv-cu120": "patches are embedded by torch", "uproot": "no ROOT files"}
+_OPTIONAL = {
+    "pythia8mc": "neutrinos interact by the built-in generator",
+    "spconv-cu120": "patches are embedded by torch",
+    "uproot": "no ROOT files",
+}
 _FOLDERS = ("core", "detectors", "tasks", "recipes")
 _ROOM = 2e9  # bytes: a run at demo scale writes about 0.5 GB
 

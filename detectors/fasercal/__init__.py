@@ -20,12 +20,15 @@ SIMULATION = Simulation(
     make="intarsia.detectors.fasercal.simulation:make",
     options={
         "mix": "balanced",
+        "generator": "builtin",
+        "spectrum": "",
         "photo_electrons": 10.0,
         "cross_talk": 0.03,
         "threshold": 0.5,
         "iterations": 8,
     },
-    about="mix: balanced or nominal; photo-electrons per MeV and fibre; light to each "
+    about="mix: balanced or nominal; generator of the interactions: builtin or pythia; spectrum: "
+    "histograms of the neutrinos' energies, a CSV or NPZ file; photo-electrons per MeV and fibre; light to each "
     "neighbour; threshold in MeV; iterations of the reconstruction",
 )
 

@@ -2,15 +2,20 @@
 
 Composition: GENIE events of the collaboration (99,995 interactions in FASERCal, public summary
 tables of rubbiaa/FASER). Energies: log-normal laws of our own, shaped to public mean energies of
-FASER's neutrinos (arXiv:1908.02310); not a flux calculation. NC events share the CC events' mix.
+FASER's neutrinos (arXiv:1908.02310); not a flux calculation. They can be replaced by histograms.
+NC events share the CC events' mix and energies.
 """
 
 from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 
 from intarsia.core.errors import RunError, suggest
 from intarsia.core.simulation.compiled import Array
+from intarsia.core.simulation.spectrum import Spectra, read, spectra
 
 # PDG number: CC interactions, median energy in GeV, width of ln E
 NEUTRINOS = {
@@ -21,8 +26,7 @@ NEUTRINOS = {
     16: (141, 700.0, 0.80),
     -16: (91, 700.0, 0.80),
 }
-NEUTRAL = 25152  # NC interactions
-LOWEST, HIGHEST = 20.0, 7000.0  # GeV
+LOWEST, HIGHEST, BINS = 20.0, 7000.0, 240  # GeV; bins of equal ratio
 
 # Shares of nue CC, numu CC, nutau CC and NC
 MIXES = {
@@ -32,10 +36,10 @@ MIXES = {
 
 
 def table(mix: str) -> Array:
-    """Kinds of interaction to draw from: (K, 6) float64.
+    """Kinds of interaction to draw from: (K, 4) float64.
 
-    Columns: PDG number, 1 if CC, probability, median energy, width of ln E, weight (nominal over
-    sampled abundance). RunError if there is no such mix.
+    Columns: PDG number, 1 if CC, probability, weight (nominal over sampled abundance). RunError if
+    there is no such mix.
     """
     if mix not in MIXES:
         raise RunError(
@@ -43,11 +47,28 @@ def table(mix: str) -> Array:
         )
     all_cc = sum(n for n, _, _ in NEUTRINOS.values())
     rows = []
-    for pdg, (n, median, width) in NEUTRINOS.items():
+    for pdg, (n, _, _) in NEUTRINOS.items():
         flavour = abs(pdg) // 2 - 6
         both = n + NEUTRINOS[-pdg][0]
         weight = MIXES["nominal"][flavour] / MIXES[mix][flavour]
-        rows.append((pdg, 1, MIXES[mix][flavour] * n / both, median, width, weight))
+        rows.append((pdg, 1, MIXES[mix][flavour] * n / both, weight))
         weight = MIXES["nominal"][3] / MIXES[mix][3]
-        rows.append((pdg, 0, MIXES[mix][3] * n / all_cc, median, width, weight))
+        rows.append((pdg, 0, MIXES[mix][3] * n / all_cc, weight))
     return np.array(rows, np.float64)
+
+
+@cache
+def energies(path: str = "") -> Spectra:
+    """Energies of the interacting neutrinos: the histograms of the file `path`, or the default.
+
+    RunError if the file is not as module `spectrum` describes it.
+    """
+    if path:
+        return read(Path(path))
+    edges = np.geomspace(LOWEST, HIGHEST, BINS + 1)
+    middle = np.sqrt(edges[1:] * edges[:-1])
+    laws = {
+        pdg: np.exp(-0.5 * (np.log(middle / median) / width) ** 2)
+        for pdg, (_, median, width) in NEUTRINOS.items()
+    }
+    return spectra(edges, laws)

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from intarsia.core.simulation import charm, decays, dis
+from intarsia.core.simulation import charm, decays
 from intarsia.core.simulation.compiled import Array, allocating, compiled
 from intarsia.core.simulation.hadronic import neutral_pion, nucleon
 from intarsia.core.simulation.medium import Medium
@@ -23,11 +23,10 @@ from intarsia.core.simulation.particles import (
     PI_ZERO,
     kind_of,
 )  # fmt: skip
-from intarsia.core.simulation.random import exponential, isotropic, normals, uniform
+from intarsia.core.simulation.random import exponential, isotropic, uniform
+from intarsia.core.simulation.spectrum import draw_energy
 from intarsia.core.simulation.store import Store, cell_of, deposit, locate, push
 from intarsia.core.simulation.vectors import Vector
-
-from .beam import HIGHEST, LOWEST
 
 # Columns of the truth of an event; P_* are three numbers in the beam frame, GeV
 NEUTRINO, CHARGED, ENERGY, WEIGHT, VERTEX, CHARM, TAU_MODE = 0, 1, 2, 3, 4, 7, 8
@@ -40,19 +39,15 @@ FRAGMENT = 40.0  # MeV, mean energy of nucleons out of the struck nucleus
 
 
 @compiled
-def draw(state: Array, kinds: Array, truth: Array) -> None:
-    """Draw the neutrino, CC or NC, and its energy; `kinds` as `beam.table`."""
+def draw(state: Array, kinds: Array, edges: Array, below: Array, truth: Array) -> None:
+    """Draw the neutrino, CC or NC, and its energy; `kinds` as `beam.table`, then a `Spectra`."""
     r = uniform(state)
     row = 0
     while row + 1 < kinds.shape[0] and r >= kinds[row, 2]:
         r -= kinds[row, 2]
         row += 1
-    truth[0], truth[1], truth[3] = kinds[row, 0], kinds[row, 1], kinds[row, 5]
-    while True:
-        energy = kinds[row, 3] * math.exp(kinds[row, 4] * normals(state)[0])
-        if LOWEST < energy < HIGHEST:
-            break
-    truth[2] = energy
+    truth[0], truth[1], truth[3] = kinds[row, 0], kinds[row, 1], kinds[row, 3]
+    truth[2] = draw_energy(state, edges, below, int(truth[0]))
 
 
 @compiled
@@ -174,13 +169,13 @@ def _tau(
 
 
 @allocating
-def generate(bank: Store, medium: Medium, tilt: float, state: Array, truth: Array) -> None:
-    """Interaction of the neutrino drawn in `truth`, whose other columns it fills; fills the stack."""
+def emerge(
+    bank: Store, medium: Medium, tilt: float, state: Array, rows: Array, n: int, truth: Array
+) -> None:
+    """Put the products of an interaction, rows[:n] of a generator, on the stack; fills `truth`."""
     c, s = math.cos(tilt), math.sin(tilt)
-    rows = np.zeros((400, 6))
     vertex = (truth[4], truth[5], truth[6])
     neutrino, charged = int(truth[0]), truth[1] > 0.5
-    n, _, truth[15], truth[16], truth[17] = dis.interact(state, truth[2], neutrino, charged, rows)
     truth[7:15] = 0.0
     for i in range(1, n):
         for k in range(3):

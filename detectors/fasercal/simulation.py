@@ -13,6 +13,7 @@ from intarsia.core.errors import RunError, suggest
 from intarsia.core.events import Events, Table, cumulated
 from intarsia.core.simulation.compiled import Array
 from intarsia.core.simulation.medium import Layer, Medium, medium
+from intarsia.core.simulation.neutrinos import Interact, generator
 from intarsia.core.simulation.random import seeded
 from intarsia.core.simulation.slabs import Slabs
 from intarsia.core.simulation.store import CELLS, LEFT, Store, clear, store
@@ -20,10 +21,11 @@ from intarsia.core.simulation.trackfit import cross, fit
 from intarsia.core.simulation.transport import transport
 
 from . import FASERCAL, SIMULATION
-from .beam import table
+from .beam import energies, table
 from .generations import GENERATION_B, SPECTROMETER
 from .geometry import Geometry
 from .interaction import (
+    BJORKEN_X,
     CHARGED,
     CHARM,
     ENERGY,
@@ -34,8 +36,9 @@ from .interaction import (
     TRUTH_SIZE,
     VERTEX,
     WEIGHT,
+    W,
     draw,
-    generate,
+    emerge,
     place,
 )  # fmt: skip
 from .readout import Buffers, buffers, digitise, label, project, reconstruct
@@ -60,6 +63,7 @@ class Workspace:
     share: Array  # of the vertices, by layer
     kinds: Array
     slabs: Slabs
+    rows: Array  # of a generator
     rear: Rear
     store: Store
     buffers: Buffers
@@ -97,7 +101,14 @@ def _options(given: Mapping[str, float | str]) -> dict[str, float | str]:
     if float(chosen["photo_electrons"]) == 0:
         raise RunError("fasercal: photo_electrons must be more than 0")
     table(str(chosen["mix"]))
+    energies(str(chosen["spectrum"]))
+    _interact(str(chosen["generator"]))
     return chosen
+
+
+@cache
+def _interact(name: str) -> Interact:
+    return generator(name)
 
 
 @cache
@@ -116,6 +127,7 @@ def workspace(mix: str) -> Workspace:
         mass / mass.sum(),
         table(mix),
         SPECTROMETER,
+        np.zeros((600, 6)),
         rear(g),
         store(nx * ny * nz),
         buffers(nx, ny, nz, g.modules),
@@ -141,9 +153,12 @@ def _event(space: Workspace, seed: int, number: int, options: Mapping[str, Any])
     clear(s)
     truth = np.zeros(TRUTH_SIZE)
     state = seeded(seed, number, GENERATION)
-    draw(state, space.kinds, truth)
+    draw(state, space.kinds, *energies(str(options["spectrum"])), truth)
     place(state, m.layers, space.share, m.grid, truth)
-    generate(s, m, space.geometry.tilt, state, truth)
+    n, _, *truth[BJORKEN_X : W + 1] = _interact(str(options["generator"]))(
+        state, truth[ENERGY], int(truth[NEUTRINO]), bool(truth[CHARGED]), space.rows
+    )
+    emerge(s, m, space.geometry.tilt, state, space.rows, n, truth)
     transport(s, m, seeded(seed, number, TRANSPORT))
     voxels = _voxels(space, seeded(seed, number, READOUT), options)
     if voxels is None:

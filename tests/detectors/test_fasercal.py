@@ -130,10 +130,10 @@ def test_mixes():
         assert kinds[:, 2].sum() == pytest.approx(1.0)
         assert sum(shares) == pytest.approx(1.0, abs=1e-3)
         # weighted, a sample has the nominal composition whatever its mix
-        weighted = kinds[:, 2] * kinds[:, 5]
+        weighted = kinds[:, 2] * kinds[:, 3]
         nominal = table("nominal")
         assert np.allclose(weighted, nominal[:, 2])
-        assert np.allclose(nominal[:, 5], 1.0)
+        assert np.allclose(nominal[:, 3], 1.0)
 
 
 def test_truth(events):
@@ -203,6 +203,10 @@ def test_options_that_are_wrong_are_named():
         make(1, 0, 1, mixx="nominal")
     with pytest.raises(RunError, match="no mix 'nominl'; did you mean 'nominal'"):
         make(1, 0, 1, mix="nominl")
+    with pytest.raises(RunError, match="no generator 'pyhtia'; did you mean 'pythia'"):
+        make(1, 0, 1, generator="pyhtia")
+    with pytest.raises(RunError, match=r"none.csv: there is no such file"):
+        make(1, 0, 1, spectrum="none.csv")
     for name, value in (
         ("threshold", -1.0),
         ("iterations", 2.5),
@@ -230,3 +234,19 @@ def test_hundred_events_a_second():
     start = process_time()
     make(1, 0, 400)
     assert 400 / (process_time() - start) > 100
+
+
+def test_energies_come_from_a_histogram_if_there_is_one(tmp_path):
+    path = tmp_path / "narrow.csv"
+    path.write_text("low,high,nue,nuebar,numu,numubar,nutau,nutaubar\n700,710,1,1,1,1,1,1\n")
+    energy = make(1, 0, 6, spectrum=str(path)).truth["energy"]
+    assert (energy >= 700).all()
+    assert (energy <= 710).all()
+
+
+def test_pythia_makes_the_same_kind_of_events():
+    pytest.importorskip("pythia8mc", reason="the extra pythia is not installed")
+    made = make(1, 0, 12, generator="pythia")
+    checked(made, FASERCAL)
+    same(made.slice(0, 3), make(1, 0, 12, generator="pythia").slice(0, 3))
+    assert len(made) > 8

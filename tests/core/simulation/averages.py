@@ -1,0 +1,103 @@
+"""Averages of neutrino interactions, from the record that every generator writes.
+
+Run as a script it writes `data/pythia.json`, the reference that the tests of the built-in generator
+use: ``python tests/core/simulation/averages.py``. This needs the extra `pythia` and ten minutes.
+"""
+
+import json
+import math
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from intarsia.core.simulation.neutrinos import generator
+from intarsia.core.simulation.random import seeded
+
+STORED = Path(__file__).parent / "data" / "pythia.json"
+ENERGIES = (100.0, 300.0, 1000.0, 3000.0, 5000.0)  # GeV
+KINDS = {"numu_cc": (14, True), "numubar_cc": (-14, True), "numu_nc": (14, False),
+         "nutau_cc": (16, True)}  # fmt: skip
+CHARMED = (421, 411, 431, 4122)
+CHARGED = (11, 13, 211, 321, 2212, 3112, 3222, 3312, 411, 431, 4122)
+
+
+def sample(interact, energy, neutrino, charged, n, seed=1):
+    """`n` interactions: rows end to end (R, 6), rows per event (n,), and (x, y, W) as (n, 3)."""
+    rows, kept, counts, numbers = np.zeros((600, 6)), [], [], []
+    for i in range(n):
+        m, _, x, y, w = interact(seeded(seed, i), energy, neutrino, charged, rows)
+        kept.append(rows[:m].copy())
+        counts.append(m)
+        numbers.append((x, y, w))
+    return np.concatenate(kept), np.array(counts), np.array(numbers)
+
+
+def averages(rows, counts, numbers, energy):
+    """Name: (mean, statistical uncertainty), over the interactions of one `sample`.
+
+    Numbers of particles are those of hadrons and photons. pt: GeV, to the direction of all of them.
+    leading: the largest energy of one, electromagnetic: that of pi0 and photons together, charmed:
+    that of a charmed hadron, all relative to the energy of all of them.
+    """
+    first = np.cumsum(counts) - counts
+    event = np.repeat(np.arange(len(counts)), counts)
+    hadron = np.ones(len(rows), bool)
+    hadron[first] = False
+    p, size = np.where(hadron[:, None], rows[:, :3], 0.0), np.abs(rows[:, 4]).astype(int)
+
+    def each(values):
+        return np.add.reduceat(np.where(hadron, values, 0.0), first)
+
+    total = np.stack([each(p[:, i]) for i in range(3)], 1)
+    axis = total / np.linalg.norm(total, axis=1)[:, None]
+    along = (p * axis[event]).sum(1)
+    pt = np.sqrt(np.maximum((p**2).sum(1) - along**2, 0.0))
+    energy_of_all, energies = each(rows[:, 3]), np.where(hadron, rows[:, 3], 0.0)
+    charm = hadron & np.isin(size, CHARMED)
+    made = each(charm) > 0
+    x, y, w = numbers.T
+    found = {
+        "x": x, "y": y, "w": w, "q2": 2 * 0.93892 * energy * x * y,
+        "charged": each(np.isin(size, CHARGED)), "pi0": each(size == 111), "hadrons": each(1.0),
+        "kaons": each(np.isin(size, (321, 130, 310))), "nucleons": each(np.isin(size, (2212, 2112))),
+        "pt": pt[hadron], "leading": np.maximum.reduceat(energies, first) / energy_of_all,
+        "electromagnetic": each(np.where(np.isin(size, (111, 22)), energies, 0)) / energy_of_all,
+        "charm": made,
+    }  # fmt: skip
+    if made.any():
+        found |= {f"charm_{c}": (size[charm] == c) for c in CHARMED}
+        found["charmed"] = energies[charm] / energy_of_all[event[charm]]
+    return {k: (float(np.mean(v)), float(np.std(v) / math.sqrt(len(v)))) for k, v in found.items()}
+
+
+def main(n=20_000):
+    """Write the reference."""
+    interact, points = generator("pythia"), {}
+    for name, (neutrino, charged) in KINDS.items():
+        for energy in ENERGIES:
+            found = averages(*sample(interact, energy, neutrino, charged, n), energy)
+            points[f"{name} {energy:g}"] = {
+                k: [float(f"{a:.5g}"), float(f"{b:.2g}")] for k, (a, b) in found.items()
+            }
+            sys.stderr.write(f"{name} {energy:g}\n")
+    from intarsia.core.simulation.pythia import NEUTRONS, SETTINGS
+
+    shares = {
+        f"{sign:+d} {'cc' if charged else 'nc'}": v for (sign, charged), v in NEUTRONS.items()
+    }
+    about = {
+        "pythia8mc": version("pythia8mc"),
+        "settings": SETTINGS,
+        "neutrons": shares,
+        "events": n,
+    }
+    lines = [f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in points.items()]
+    STORED.write_text(
+        f'{{"about": {json.dumps(about)},\n"points": {{\n' + ",\n".join(lines) + "\n}}\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
