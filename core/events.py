@@ -14,7 +14,7 @@ from attrs import evolve, field, frozen
 
 from .detector import Detector
 from .errors import EventError, suggest
-from .streams import DenseArray, Shapes, Stream, VoxelGrid
+from .streams import DenseArray, Label, PointCloud, Shapes, Stream, VoxelGrid
 
 Array = np.ndarray[Any, Any]
 
@@ -148,12 +148,17 @@ def checked(events: Events, detector: Detector, source: str = "events") -> Event
 
     Missing labels and truth are allowed, missing streams and columns are not.
     """
-    faults = [*_stream_faults(events, detector), *_truth_faults(events, detector)]
-    if len(events.group) != len(events):
-        faults.append(f"group has {len(events.group)} entries for {len(events)} events")
-    if faults:
-        raise EventError("\n".join(f"{source}: {fault}" for fault in faults))
+    if found := list(faults(events, detector)):
+        raise EventError("\n".join(f"{source}: {fault}" for fault in found))
     return events
+
+
+def faults(events: Events, detector: Detector) -> Iterator[str]:
+    """What about `events` is not as `detector` declares."""
+    yield from _stream_faults(events, detector)
+    yield from _truth_faults(events, detector)
+    if len(events.group) != len(events):
+        yield f"group has {len(events.group)} entries for {len(events)} events"
 
 
 def _stream_faults(events: Events, detector: Detector) -> Iterator[str]:
@@ -192,6 +197,29 @@ def _table_faults(table: Table, stream: Stream, b: int) -> Iterator[str]:
         yield "a dense array has at most one row per event"
     if isinstance(stream, VoxelGrid) and "index" in table.columns:
         yield from _voxel_faults(table, stream)
+    yield from _value_faults(table, stream)
+
+
+def _value_faults(table: Table, stream: Stream) -> Iterator[str]:
+    """Measured numbers are finite (points of a track may be missing), classes exist."""
+    own = ("position",) if isinstance(stream, PointCloud) else ()
+    for name in (*own, *(c.name for c in stream.columns)):
+        if name in table.columns and not np.isfinite(table[name]).all():
+            yield f"column {name!r} has values that are not finite"
+    for label in stream.labels:
+        if label.name in table.columns:
+            yield from _class_faults(table[label.name], label)
+
+
+def _class_faults(values: Array, label: Label) -> Iterator[str]:
+    if not label.classes or label.soft:
+        return
+    wrong = values[(values < -1) | (values >= len(label.classes))]
+    if len(wrong):
+        yield (
+            f"label {label.name!r} has the class {wrong[0]}, "
+            f"not 0 to {len(label.classes) - 1} (-1: unknown)"
+        )
 
 
 def _voxel_faults(table: Table, grid: VoxelGrid) -> Iterator[str]:
@@ -206,15 +234,18 @@ def _voxel_faults(table: Table, grid: VoxelGrid) -> Iterator[str]:
     cell = table.event * np.prod(grid.shape, dtype=np.int64) + flat
     if twice := len(cell) - len(np.unique(cell)):
         yield f"{twice} cells come twice in one event"
-    for column in grid.columns:
-        if column.name in table.columns and not np.isfinite(table[column.name]).all():
-            yield f"column {column.name!r} has values that are not finite"
 
 
 def _truth_faults(events: Events, detector: Detector) -> Iterator[str]:
-    declared = {t.name: t.layout for t in detector.truth}
+    declared = {t.name: t for t in detector.truth}
     for name, values in events.truth.items():
         if name not in declared:
             yield f"truth {name!r} is not declared{suggest(name, declared)}"
-        elif values.shape != (len(events), *declared[name][1]):
-            yield f"truth {name!r} has shape {values.shape}, not {(len(events), *declared[name][1])}"
+            continue
+        dtype, shape = declared[name].layout
+        if values.shape != (len(events), *shape):
+            yield f"truth {name!r} has shape {values.shape}, not {(len(events), *shape)}"
+        elif not np.can_cast(values.dtype, np.dtype(dtype), "same_kind"):
+            yield f"truth {name!r} is {values.dtype}, not {dtype}"
+        else:
+            yield from _class_faults(values, declared[name])

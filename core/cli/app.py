@@ -13,7 +13,7 @@ import typer
 from intarsia import __version__
 from intarsia.core.errors import IntarsiaError
 
-from . import check, doctor, plugins, run, show, simulate
+from . import check, doctor, plugins, prepare, run, show, simulate
 from .terminal import complain, say
 
 INTERRUPTED, CLOSED = 130, 141  # by Ctrl-C; output that nobody reads on: as shells report them
@@ -53,6 +53,7 @@ def _app() -> typer.Typer:
         (run.run, "intarsia run fasercal_mae_rel --scale demo --out runs/first"),
         (check.check, "intarsia check my_recipe.yaml model.dim=192"),
         (simulate.simulate, "intarsia simulate fasercal -n 1000 -o events.h5 --seed 1"),
+        (prepare.prepare, "intarsia prepare fasercal data/ -o events.h5 --skip-broken"),
         (show.show, "intarsia show events.h5 -n 3 -o event.png"),
         (plugins.plugins, "intarsia plugins --plugin mydet.py"),
         (doctor.doctor, "intarsia doctor"),

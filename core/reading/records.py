@@ -66,17 +66,23 @@ class Records(ABC):
                     self.read(record, record + 1)
             raise EventError(broken(self.path, first, last, fault)) from fault
 
-    def salvage(self, first: int, last: int) -> Iterator[Events | str]:
-        """Events of the records `first` to `last`, or what is wrong with a record, in order."""
+    def salvage(
+        self, first: int, last: int, check: Callable[[Events], Events]
+    ) -> Iterator[tuple[int, Events | str]]:
+        """Events of the records `first` to `last` in pieces, or what is wrong with a record.
+
+        Each with the number of its first record, in order. check: raises if events are not as
+        they should be.
+        """
         try:
-            yield self.events(first, last)
+            yield first, check(self.events(first, last))
         # Whatever a reader raises over a damaged record costs that record, not the others.
         except Exception as fault:  # noqa: BLE001
             if last - first == 1:
-                yield broken(self.path, first, last, fault)
+                yield first, broken(self.path, first, last, fault)
             else:
                 for record in range(first, last):
-                    yield from self.salvage(record, record + 1)
+                    yield from self.salvage(record, record + 1, check)
 
 
 class Single(Records):

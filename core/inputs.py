@@ -1,0 +1,108 @@
+"""What ``prepare`` is given: files, folders and patterns, and which reader each file is for."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .detector import Detector, Reader
+from .dotted import load
+from .errors import EventError, RunError, suggest
+
+Options = Mapping[str, int | float | str]
+
+
+def readers_of(detector: Detector, name: str = "") -> tuple[Reader, ...]:
+    """The reader called `name`, or all of `detector`; RunError if there is none."""
+    known = {r.name: r for r in detector.readers}
+    if not known:
+        raise RunError(f"detector {detector.name!r} has no reader of other files")
+    if name and name not in known:
+        raise RunError(
+            f"detector {detector.name!r} has no reader {name!r}{suggest(name, known)} "
+            f"(it has: {', '.join(known)})"
+        )
+    return (known[name],) if name else tuple(known.values())
+
+
+def files_of(inputs: Sequence[Path | str], readers: Sequence[Reader], named: bool) -> list[Path]:
+    """The files that `inputs` mean, each once: files, what readers know in folders, patterns.
+
+    named: the user has chosen the reader, so that a file may have any suffix. RunError listing
+    every input that is not there or that no reader knows.
+    """
+    suffixes = tuple(dict.fromkeys(s for r in readers for s in r.suffixes))
+    found: dict[Path, None] = {}
+    faults = []
+    for given in map(str, inputs):
+        some = False
+        for file in _files(given, suffixes):
+            some = True
+            if not named and not file.name.lower().endswith(suffixes):
+                faults.append(f"{file}: no reader is for such a file (known: {_endings(readers)})")
+            found[file] = None
+        if not some:
+            folder = Path(given).is_dir()
+            wanted = f" that ends in {' or '.join(suffixes)}"
+            faults.append(
+                f"{given}: {f'has no file{wanted}' if folder else 'there is no such file'}"
+            )
+    if faults:
+        raise RunError("\n".join(faults))
+    return list(found)
+
+
+def options_of(readers: Sequence[Reader], given: Options) -> None:
+    """RunError listing every option of `given` that no reader has, or that is of another type."""
+    known = {name: value for r in readers for name, value in r.options.items()}
+    faults = []
+    for name, value in given.items():
+        if name not in known:
+            has = f"known: {', '.join(known)}" if known else "there is none"
+            faults.append(f"no reader has an option {name!r}{suggest(name, known)} ({has})")
+        elif isinstance(known[name], str) is not isinstance(value, str):
+            faults.append(f"option {name!r} must be like {known[name]!r}, not {value!r}")
+    if faults:
+        raise RunError("\n".join(faults))
+
+
+def opened(path: Path, readers: Sequence[Reader], options: Options) -> tuple[Reader, Any]:
+    """The reader for the file at `path`, and its `Records`; EventError without the file's name.
+
+    By suffix, then by content where a reader can tell.
+    """
+    reader = _chosen(path, readers)
+    own = {name: options.get(name, value) for name, value in reader.options.items()}
+    return reader, load(reader.open)(path, **own)
+
+
+def _files(given: str, suffixes: tuple[str, ...]) -> Iterator[Path]:
+    path = Path(given)
+    if path.is_dir():
+        inside = (f for f in path.rglob("*") if f.name.lower().endswith(suffixes))
+        yield from sorted(f for f in inside if f.is_file())
+    elif path.is_file():
+        yield path
+    else:
+        yield from sorted(Path(f) for f in glob.glob(given, recursive=True) if Path(f).is_file())
+
+
+def _endings(readers: Sequence[Reader]) -> str:
+    return ", ".join(f"{' '.join(r.suffixes)} by {r.name}" for r in readers)
+
+
+def _chosen(path: Path, readers: Sequence[Reader]) -> Reader:
+    if len(readers) == 1:
+        return readers[0]
+    known = [r for r in readers if path.name.lower().endswith(r.suffixes)]
+    against = {r.name: load(r.claims)(path) if r.claims else "" for r in known}
+    fitting = [r for r in known if not against[r.name]]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        names = ", ".join(r.name for r in fitting)
+        raise EventError(f"{names} could all read it: say which with --reader")
+    reasons = "; ".join(f"not {name}: {why}" for name, why in against.items())
+    raise EventError(f"no reader knows what is in it ({reasons})")
