@@ -17,6 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from attrs import frozen
 
 from intarsia import __version__
@@ -36,7 +37,10 @@ _AHEAD = 3  # chunks per worker that are computed or waiting to be written
 
 @frozen
 class Produced:
-    """What `produce` did: events written, events the detector left out, wall time in s."""
+    """What `produce` did: events written, events the detector left out, wall time in s.
+
+    Of an event whose particles are samples of their own, any number may be written.
+    """
 
     events: int
     left_out: int
@@ -67,7 +71,7 @@ def produce(
         done = written = 0
         for first, events in _made(detector, n, seed, chosen, workers, chunk):
             file.append(events)
-            done, written = min(n, first + chunk), written + len(events)
+            done, written = min(n, first + chunk), written + len(np.unique(events.group))
             if progress:
                 progress(done, n)
         if n and not written:

@@ -79,7 +79,7 @@ class Merged:
         flat = self.row[known] * k + classes[known]
         sums = np.bincount(flat, weights[known], minlength=len(self.index) * k).reshape(-1, k)
         whole = sums.sum(axis=1, keepdims=True)
-        shares: Array = np.divide(sums, whole, out=np.full_like(sums, np.nan), where=whole > 0)
+        shares: Array = np.divide(sums, whole, out=np.full(sums.shape, np.nan), where=whole > 0)
         return shares
 
     def heaviest(self, values: Array, weights: Array) -> Array:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from intarsia.core.crop import context
-from intarsia.core.detector import Augmentation, Detector, Display, Frame
+from intarsia.core.detector import Augmentation, Detector, Display, Frame, Simulation
 from intarsia.core.hookspecs import hookimpl
 from intarsia.core.streams import Axis, Column, Label, VoxelGrid
 
@@ -91,6 +91,12 @@ EVENT_TRUTH = (
     Label(name="particles", about="number of particles that deposit energy"),
 )
 
+SIMULATION = {"fewest": 2, "most": 6, "lowest": 0.05, "highest": 1.0, "highest_proton": 0.4}
+_OPTIONS = (
+    "fewest and most particles from the vertex; lowest and highest kinetic energy, GeV, equally "
+    "likely in between"
+)
+
 SOURCE = "arXiv:2006.01993 (PILArNet), arXiv:2502.02558 (PILArNet-M); crops: arXiv:2604.07037"
 
 
@@ -111,6 +117,11 @@ PILARNET = Detector(
     about="PILArNet, one particle at a time in a crop of liquid argon around it",
     streams=(TPC, METADATA),
     truth=PARTICLE_TRUTH,
+    simulation=Simulation(
+        make="intarsia.detectors.pilarnet.simulation:particles",
+        options=SIMULATION,
+        about=f"every particle is a sample; {_OPTIONS}",
+    ),
     augmentations=_augmentations("tpc", "metadata"),
     display=Display(stream="tpc", column="energy", label="semantic"),
     frame=Frame(about="origin at the middle of the crop; metadata.centre is in the event's frame"),
@@ -122,6 +133,9 @@ PILARNET_EVENT = Detector(
     about="PILArNet, whole events in liquid argon",
     streams=(WHOLE,),
     truth=EVENT_TRUTH,
+    simulation=Simulation(
+        make="intarsia.detectors.pilarnet.simulation:whole", options=SIMULATION, about=_OPTIONS
+    ),
     # No mirror along z, where the box is padded at one end.
     augmentations=tuple(a for a in _augmentations("tpc") if a.axis != "z"),
     display=Display(stream="tpc", column="energy", label="semantic"),

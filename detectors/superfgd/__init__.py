@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from intarsia.core.crop import context
-from intarsia.core.detector import Augmentation, Detector, Display, Frame
+from intarsia.core.detector import Augmentation, Detector, Display, Frame, Simulation
 from intarsia.core.hookspecs import hookimpl
 from intarsia.core.streams import Axis, Column, Label, VoxelGrid
 
@@ -59,11 +59,26 @@ TRUTH = (
     ),
 )
 
+SIMULATION = Simulation(
+    make="intarsia.detectors.superfgd.simulation:make",
+    options={
+        "lowest": 0.2,
+        "highest": 1.5,
+        "field": 0.5,
+        "photo_electrons": 25.0,
+        "cross_talk": 0.03,
+        "threshold": 3.0,
+    },
+    about="lowest and highest momentum, GeV/c, equally likely in between; field along x, T; "
+    "photo-electrons per MeV and fibre; light to each neighbour; threshold in p.e.",
+)
+
 SUPERFGD = Detector(
     name="superfgd",
     about="SuperFGD: one charged particle in scintillator cubes of 10 mm, in a field of 0.5 T",
     streams=(CUBES, CONTEXT),
     truth=TRUTH,
+    simulation=SIMULATION,
     # Both charges of a kind are one class, so that a mirror keeps it.
     augmentations=(
         Augmentation(kind="mirror", streams=("cubes", "context"), axis="x"),

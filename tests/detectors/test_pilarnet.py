@@ -1,7 +1,15 @@
-"""PILArNet: geometry and label orders against the published numbers."""
+"""PILArNet: geometry and label orders against the published numbers, and simulated events."""
+
+from time import process_time
 
 import numpy as np
+import pytest
 
+from intarsia.core.errors import RunError
+from intarsia.core.events import Events, checked
+from intarsia.core.produce import produce
+from intarsia.core.split import split_of
+from intarsia.core.store import EventFile
 from intarsia.detectors.pilarnet import (
     DETECTOR,
     FIVETYPES,
@@ -12,6 +20,7 @@ from intarsia.detectors.pilarnet import (
     TPC,
     WHOLE,
 )  # fmt: skip
+from intarsia.detectors.pilarnet.simulation import particles, whole
 
 
 def test_patches_and_windows_are_those_of_the_benchmark():
@@ -45,3 +54,106 @@ def test_label_orders_are_those_of_the_releases():
 def test_crops_are_centred_on_the_middle_of_their_frame():
     for axis in TPC.axes:
         assert axis.lower[0] == -axis.lower[-1] - axis.pitch
+
+
+@pytest.fixture(scope="module")
+def samples():
+    return particles(3, 0, 40)
+
+
+@pytest.fixture(scope="module")
+def events():
+    return whole(3, 0, 40)
+
+
+def test_samples_are_what_the_declarations_say(samples, events):
+    checked(samples, PILARNET)
+    checked(events, PILARNET_EVENT)
+    assert len(events) == 40
+    assert 2 * 40 < len(samples) < 6 * 40
+    assert np.bincount(samples.truth["pid"], minlength=5).min() > 10
+    for tpc in (samples.streams["tpc"], events.streams["tpc"]):
+        assert tpc["energy"].min() >= 0.01
+        np.testing.assert_allclose(tpc["semantic"].astype(float).sum(1), 1, atol=2e-3)
+
+
+def test_particles_of_an_event_share_group_vertex_and_split(samples):
+    assert [int(k.split("/")[1]) for k in samples.keys] == samples.group.tolist()
+    vertex = samples.truth["vertex"] + samples.streams["metadata"]["centre"]
+    for number in np.unique(samples.group):
+        mine = samples.group == number
+        np.testing.assert_allclose(vertex[mine], vertex[mine][:1].repeat(mine.sum(), 0), atol=1e-3)
+        assert len({split_of(k) for k, m in zip(samples.keys, mine, strict=True) if m}) == 1
+    assert (np.abs(vertex) <= 1002.001).all()
+
+
+def test_particles_and_whole_events_are_the_same_deposits(samples, events):
+    np.testing.assert_allclose(
+        events.truth["vertex"][np.searchsorted(events.group, samples.group)],
+        samples.truth["vertex"] + samples.streams["metadata"]["centre"],
+        atol=1e-3,
+    )
+    tpc, single = events.streams["tpc"], samples.streams["metadata"]
+    owned = ~np.isnan(tpc["cluster"])
+    energy = np.bincount(tpc.event[owned], tpc["energy"][owned].astype(float))
+    apart = np.bincount(samples.group, single["total"].astype(float), minlength=40)
+    # apart from particles of less than ten voxels and specks within others
+    np.testing.assert_allclose(energy, apart, rtol=0.02, atol=50)
+    assert np.median(np.abs(energy - apart)) < 2
+
+
+def test_labels_belong_together(events):
+    tpc = events.streams["tpc"]
+    semantic, five = tpc["semantic"].astype(float), tpc["fivetypes"]
+    pure = semantic.max(1) > 0.999
+    main = np.array(
+        [{"hip": 1, "mip": 1, "shower": 0, "delta": 3, "michel": 2}[c] for c in FIVETYPES]
+    )
+    assert (main[five[pure & (five >= 0)]] == semantic[pure & (five >= 0)].argmax(1)).all()
+    assert (semantic[pure & (five < 0)].argmax(1) == 4).all()
+    pid = tpc["pid"].astype(float)
+    known = ~np.isnan(pid[:, 0])
+    assert (known == ~np.isnan(tpc["cluster"])).all()
+    np.testing.assert_allclose(pid[known].sum(1), 1, atol=2e-3)
+    heavy = known & (five == 0) & (pid[:, 4] > 0.999)
+    assert heavy.sum() > 100  # protons are heavily ionising
+    assert (five[(pid[:, 4] > 0.999) & pure] == 0).mean() > 0.9
+    assert (semantic[(pid[:, 0] > 0.999)].argmax(1) == 0).mean() > 0.95  # photons shower
+
+
+def test_events_do_not_depend_on_how_they_are_cut(samples):
+    parts = Events.collate([particles(3, 0, 2), particles(3, 2, 0), particles(3, 2, 1)])
+    assert parts.keys == samples.keys[: len(parts)]
+    for name, table in parts.streams.items():
+        for column, values in table.columns.items():
+            same = samples.streams[name].slice(0, len(parts))[column]
+            assert values.tobytes() == same.tobytes()
+
+
+def test_single_particles_and_wrong_options():
+    alone = particles(3, 0, 12, fewest=1, most=1)
+    assert len(alone) == len(set(alone.group)) <= 12
+    for make, name in ((particles, "pilarnet"), (whole, "pilarnet_event")):
+        with pytest.raises(RunError, match=f"{name}: .* 'mst'; did you mean 'most'"):
+            make(1, 0, 1, mst=3)
+        with pytest.raises(RunError, match="most must be a whole number from 1 to 20"):
+            make(1, 0, 1, most=0)
+        with pytest.raises(RunError, match="fewest must be no more than most"):
+            make(1, 0, 1, fewest=5, most=3)
+    checked(particles(1, 0, 0), PILARNET)
+    checked(whole(1, 0, 0), PILARNET_EVENT)
+
+
+def test_a_file_of_particles_counts_events(tmp_path):
+    made = produce(PILARNET, 6, 3, tmp_path / "p.h5", workers=1)
+    file = EventFile(tmp_path / "p.h5")
+    assert (made.events, made.left_out) == (6, 0)
+    assert len(file.keys) > 12
+
+
+@pytest.mark.slow
+def test_a_thousand_particles_a_second():
+    particles(1, 0, 10)
+    begin = process_time()
+    made = particles(1, 0, 300)
+    assert len(made) / (process_time() - begin) > 1000
