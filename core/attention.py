@@ -1,11 +1,12 @@
 """Transformer blocks over padded rows.
 
-Shape letters: R rows, L slots of a row that ask, K slots that are looked at, D width, H heads.
+Shape letters: R rows, L slots of a row that ask, K slots that are looked at, D width, H heads, B events.
 """
 
 from __future__ import annotations
 
 import torch
+from attrs import frozen
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
@@ -35,20 +36,34 @@ class Attention(nn.Module):
         return x_rhld.float() if x_rhld.is_cpu and x_rhld.dtype == torch.bfloat16 else x_rhld
 
 
+@frozen(eq=False)
+class Owners:
+    """Whose the slots of packed rows are: event (R, L), `n` where a slot is empty; n events."""
+
+    event: Tensor
+    n: int
+
+
 class DropPath(nn.Module):
-    """Skips a block's contribution for whole rows, at random and only in training."""
+    """Skips a block's contribution for whole events, at random and only in training.
+
+    Of stochastic depth (arXiv:1603.09382, section 3) per sample: with probability `rate` all slots of
+    an event are zero, otherwise they are divided by ``1 - rate``, which keeps the mean.
+    """
 
     def __init__(self, rate: float) -> None:
         super().__init__()
         self.rate = rate
 
-    def forward(self, x_rld: Tensor) -> Tensor:
-        """`x` with rows zeroed with probability `rate`, the others scaled to keep the mean."""
+    def forward(self, x_rld: Tensor, owners: Owners | None = None) -> Tensor:
+        """(R, L, D); without `owners` a row is an event."""
         if not self.training or self.rate == 0:
             return x_rld
         keep = 1 - self.rate
-        drawn = torch.bernoulli(x_rld.new_full((len(x_rld), 1, 1), keep))
-        return x_rld * drawn / keep
+        n = len(x_rld) if owners is None else owners.n + 1
+        factor = (torch.rand(n, device=x_rld.device) < keep).to(x_rld.dtype) / keep
+        each = factor[:, None] if owners is None else factor[owners.event]
+        return x_rld * each[..., None]
 
 
 class Block(nn.Module):
@@ -68,14 +83,20 @@ class Block(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(dim, mlp * dim), nn.GELU(), nn.Linear(mlp * dim, dim))
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, x_rld: Tensor, mask: Tensor, context_rkd: Tensor | None = None) -> Tensor:
-        """(R, L, D); `mask` is true where a slot may look, see `Attention`."""
+    def forward(
+        self,
+        x_rld: Tensor,
+        mask: Tensor,
+        context_rkd: Tensor | None = None,
+        owners: Owners | None = None,
+    ) -> Tensor:
+        """(R, L, D); `mask` is true where a slot may look, see `Attention`; `owners` drop together."""
         asked = self.norm(x_rld)
         context = asked
         if self.norm_context is not None and context_rkd is not None:
             context = self.norm_context(context_rkd)
-        x_rld = x_rld + self.drop_path(self.attention(asked, context, mask))
-        out: Tensor = x_rld + self.drop_path(self.mlp(self.norm_mlp(x_rld)))
+        x_rld = x_rld + self.drop_path(self.attention(asked, context, mask), owners)
+        out: Tensor = x_rld + self.drop_path(self.mlp(self.norm_mlp(x_rld)), owners)
         return out
 
 

@@ -114,8 +114,8 @@ class Stage:
     tasks: instances by name; in YAML the options, and `kind` where it is not the name. A task that is
     set to false is switched off.
     labels: train on so many events of the training split, drawn by the seed.
-    check_every: epochs between validations, at most. drop_path: largest probability that a block is
-    skipped in training.
+    check_every: epochs between validations, at most. drop_path: largest probability that an event
+    skips a block in training, reached at the last one.
     """
 
     epochs: int = field(validator=ge(1))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .attention import Block, lay
+from .attention import Block, Owners, lay
 from .batch import GridPlan
 from .recipe import Model
 
@@ -16,7 +16,8 @@ from .recipe import Model
 class Windows(nn.Module):
     """Self-attention among the tokens of each window and its learned summaries.
 
-    Windows are packed into rows under a block-diagonal mask: cost follows the occupied patches.
+    Windows are packed into rows under a block-diagonal mask: cost follows the occupied patches. All
+    windows of an event drop a path together, whatever rows they lie in.
     """
 
     def __init__(self, model: Model, depth: int, drop_path: tuple[float, ...]) -> None:
@@ -33,7 +34,14 @@ class Windows(nn.Module):
         items = torch.cat([self.summary.repeat(active, 1), x_td])
         x_rld = lay(items, plan.source, plan.document)
         mask = plan.document[:, :, None] == plan.document[:, None, :]
+        owners = self._owners(plan)
         for block in self.blocks:
-            x_rld = block(x_rld, mask)
+            x_rld = block(x_rld, mask, owners=owners)
         out = self.norm(x_rld.flatten(0, 1)[plan.slot])
         return out[: len(plan.summary_event)], out[len(plan.summary_event) :]
+
+    def _owners(self, plan: GridPlan) -> Owners:
+        n = len(plan.rows.mask)
+        of_window = plan.summary_event[:: len(self.summary)]
+        empty = of_window.new_full((1,), n)  # an empty slot's document is -1, the last
+        return Owners(torch.cat([of_window, empty])[plan.document], n)

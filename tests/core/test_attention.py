@@ -4,7 +4,7 @@ import torch
 import toy
 from torch import nn
 
-from intarsia.core.attention import Attention, Block, DropPath, lay, sine_table
+from intarsia.core.attention import Attention, Block, DropPath, Owners, lay, sine_table
 
 torch.manual_seed(0)
 
@@ -63,6 +63,51 @@ def test_drop_path_keeps_the_mean_and_whole_rows():
     assert ((row == 0).all(1) | torch.isclose(row, torch.tensor(1 / 0.7)).all(1)).all()
     assert abs(float(out.mean()) - 1) < 5 * (0.3 / 0.7 / 20_000) ** 0.5
     assert drop.eval()(x) is x
+
+
+def owners(n, shape, seed=0):
+    """Slots of `n` events, some empty."""
+    event = torch.randint(n + 1, shape, generator=torch.Generator().manual_seed(seed))
+    return Owners(event, n)
+
+
+def test_slots_of_an_event_drop_together_and_events_on_their_own():
+    drop, n, trials = DropPath(0.25), 40, 500
+    whose = owners(n, (30, 8))
+    out = torch.stack([drop(torch.ones(30, 8, 1), whose)[..., 0].flatten() for _ in range(trials)])
+    event = whose.event.flatten()
+    fate = torch.stack([out[:, event == e].amax(1) for e in range(n)], 1)
+    assert torch.equal(out[:, event < n], fate[:, event[event < n]])
+    assert torch.isin(fate, torch.tensor([0, 1 / 0.75])).all()
+    kept = (fate > 0).double()
+    # Frequencies of independent draws of 0.75: of all events, of one, and of two together.
+    assert abs(float(kept.mean()) - 0.75) < 4 * (0.75 * 0.25 / kept.numel()) ** 0.5
+    assert (kept.mean(0) - 0.75).abs().max() < 4.5 * (0.75 * 0.25 / trials) ** 0.5
+    assert torch.corrcoef(kept.T).fill_diagonal_(0).abs().max() < 5 / trials**0.5
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_block_leaves_dropped_events_alone_and_scales_the_others(seed):
+    """Exactly, event by event, with the draws repeated here."""
+    module = toy.roughened(Block(12, 3, 2, drop_path=0.4)).double().train()
+    whose, keep, n = owners(20, (4, 6)), 0.6, 21
+    x, mask = random(4, 6, 12), torch.ones(4, 1, 6, dtype=torch.bool)
+    torch.manual_seed(seed)
+    out = module(x, mask, owners=whose)
+    torch.manual_seed(seed)
+    attended, mixed = (torch.rand(n) < keep for _ in range(2))
+    dropped = ~attended & ~mixed
+    assert dropped[whose.event].any()
+    assert (attended & mixed)[whose.event].any()
+    assert torch.equal(out[dropped[whose.event]], x[dropped[whose.event]])
+    for r in range(4):
+        asked = reference.norm(module.norm, x[r])
+        share = (attended[whose.event[r]].double() / keep)[:, None]
+        y = x[r] + share * reference.attention(module.attention, asked, asked)
+        hidden = reference.linear(module.mlp[0], reference.norm(module.norm_mlp, y))
+        share = (mixed[whose.event[r]].double() / keep)[:, None]
+        y = y + share * reference.linear(module.mlp[2], reference.gelu(hidden))
+        torch.testing.assert_close(out[r], y, atol=1e-12, rtol=0)
 
 
 def test_drop_path_of_rate_zero_draws_nothing():

@@ -12,6 +12,7 @@ from intarsia.core.plan import cell_index
 from intarsia.core.recipe import Model
 from intarsia.core.streams import Axis
 from intarsia.core.task import View
+from intarsia.core.windows import Windows
 
 ALL = View()
 MASKED = View(mask_ratio=0.6, drop=0.4)
@@ -155,6 +156,44 @@ def test_drop_path_acts_in_training_alone():
     assert torch.equal(encoder(plan).latents, encoder(plan).latents)
     encoder.train()
     assert not torch.equal(encoder(plan).latents, encoder(plan).latents)
+
+
+def test_all_windows_of_an_event_drop_together_whatever_rows_they_share():
+    """Where an event skips every block of a stack, its tokens come out as they went in."""
+    model = evolve(toy.MODEL, row=64)
+    events = toy.events(toy.GRID, 12, seed=3)
+    plan = plan_of(toy.GRID, events, model=model).streams["cubes"]
+    assert len(plan.document) < len(torch.unique(plan.document))  # several windows to a row
+    torch.manual_seed(0)
+    windows = toy.roughened(Windows(model, 1, (0.5,))).train()
+    x = torch.randn(len(plan.event), model.dim)
+    whole = torch.cat([windows.summary.repeat(len(plan.summary_event) // 2, 1), x])
+    owner = torch.cat([plan.summary_event, plan.event])
+    untouched = torch.zeros(12)
+    for _ in range(60):
+        with torch.no_grad():
+            out = torch.cat(windows(x, plan))
+            same = (out - windows.norm(whole)).abs().amax(1) < 1e-6
+        fates = [same[owner == e] for e in range(12)]
+        assert all(f.all() or not f.any() for f in fates)
+        untouched += torch.tensor([bool(f.all()) for f in fates])
+    # Both branches of the block are dropped in a quarter of the cases.
+    assert abs(float(untouched.mean()) / 60 - 0.25) < 5 * (0.25 * 0.75 / 720) ** 0.5
+
+
+def test_drop_path_of_a_batch_without_hits_is_legal():
+    encoder = Encoder(toy.GRID, toy.MODEL, drop_path=0.5).train()
+    bare = toy.no_rows(toy.events(toy.GRID, 3), toy.GRID, "cubes")
+    assert torch.isfinite(encoder(plan_of(toy.GRID, bare)).latents).all()
+    assert encoder(plan_of(toy.GRID, toy.events(toy.GRID, 0))).latents.shape[0] == 0
+
+
+def test_the_rate_grows_from_nothing_to_its_largest_at_the_last_block():
+    encoder = Encoder(toy.GRID, toy.MODEL, drop_path=0.2)
+    blocks = [*encoder.shared.windows["cubes"].blocks]
+    blocks += [b for f in encoder.shared.fusion for b in (f.cross, f.own)]
+    wanted = np.linspace(0, 0.2, len(blocks))
+    np.testing.assert_allclose([b.drop_path.rate for b in blocks], wanted)
 
 
 def grown(factor):
