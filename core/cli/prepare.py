@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,42 +16,51 @@ from intarsia.core.yaml import parse
 from .options import Plugins, Workers
 from .terminal import complain, say, watch
 
+if TYPE_CHECKING:
+    from intarsia.core.prepare import Prepared
+
 _SHOWN = 10  # faults that are printed
+
+
+Inputs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT... [KEY=VALUE...]",
+        help="Files, folders or patterns; then options of the reader.",
+    ),
+]
+Out = Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The file to write.")]
+Format = Annotated[
+    str, typer.Option("--reader", metavar="NAME", help="The format (default: found out).")
+]
+SkipBroken = Annotated[
+    bool, typer.Option("--skip-broken", help="Leave out, count and list what cannot be read.")
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with what an interrupted run has prepared.")
+]
+Split = Annotated[
+    str,
+    typer.Option(
+        "--split", metavar="NAME", help="Put all events in train, val or test (default: 85/5/10)."
+    ),
+]
+ByFile = Annotated[bool, typer.Option("--by-file", help="Event keys begin with the file's name.")]
+Timeout = Annotated[
+    float, typer.Option("--timeout", metavar="S", min=1, help="Longest wait for 32 events, in s.")
+]
 
 
 def prepare(
     detector: Annotated[str, typer.Argument(metavar="DETECTOR", help="Name of a detector.")],
-    inputs: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="INPUT... [KEY=VALUE...]",
-            help="Files, folders or patterns; then options of the reader.",
-        ),
-    ],
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The file to write.")],
-    reader: Annotated[
-        str, typer.Option("--reader", metavar="NAME", help="The format (default: found out).")
-    ] = "",
-    skip_broken: Annotated[
-        bool, typer.Option("--skip-broken", help="Leave out, count and list what cannot be read.")
-    ] = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with what an interrupted run has prepared.")
-    ] = False,
-    split: Annotated[
-        str,
-        typer.Option(
-            "--split",
-            metavar="NAME",
-            help="Put all events in train, val or test (default: 85/5/10).",
-        ),
-    ] = "",
-    by_file: Annotated[
-        bool, typer.Option("--by-file", help="Event keys begin with the file's name.")
-    ] = False,
-    timeout: Annotated[
-        float, typer.Option("--timeout", metavar="S", min=1, help="Longest wait for 32 events.")
-    ] = 300.0,
+    inputs: Inputs,
+    out: Out,
+    reader: Format = "",
+    skip_broken: SkipBroken = False,
+    resume: Resume = False,
+    split: Split = "",
+    by_file: ByFile = False,
+    timeout: Timeout = 300.0,
     workers: Workers = None,
     plugin: Plugins = None,
 ) -> None:
@@ -80,6 +89,11 @@ def prepare(
     )
     with watch() as notify:
         made = prepare(record, files, out, how, notify)
+    _tell(made, out, detector)
+
+
+def _tell(made: Prepared, out: Path, detector: str) -> None:
+    """Say what was done and what was left out."""
     for line in made.left_out[:_SHOWN]:
         complain(f"left out: {line}")
     if made.listed:
@@ -89,10 +103,8 @@ def prepare(
         )
     splits = ", ".join(f"{n} {name}" for name, n in made.splits.items())
     rate = made.events / max(made.seconds, 1e-9)
-    files_read = f"{made.files} file{'s' if made.files > 1 else ''}"
-    say(
-        f"{out}: {made.events} events of {detector} ({splits}) from {files_read}, {rate:.0f} events/s"
-    )
+    files = f"{made.files} file{'s' if made.files > 1 else ''}"
+    say(f"{out}: {made.events} events of {detector} ({splits}) from {files}, {rate:.0f} events/s")
 
 
 def _sorted_out(words: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
