@@ -17,13 +17,15 @@ class Relational:
     """Options of the relational pass.
 
     stream: whose voxels are labelled; by default the first voxel stream. labels: which of its class
-    labels; by default all. voxels: so many of a batch's visible ones, drawn at random, train; by default
+    labels; by default all. ghosts: the label whose second class is ghosts, which count for no other
+    label; a stream without it has none. voxels: so many of a batch's visible ones, drawn at random, train; by default
     all. smoothing: of their targets.
     """
 
     view: View = Factory(lambda: View(mask_ratio=0.25, probability=0.5))
     stream: str = ""
     labels: tuple[str, ...] = ()
+    ghosts: str = "ghost"
     voxels: int | None = field(default=None, validator=optional(ge(1)))
     decoder: DecoderSize = Factory(lambda: DecoderSize(depth=1))
     modes: int = field(default=32, validator=ge(1))
@@ -40,9 +42,18 @@ def targets(options: Relational, detector: Detector) -> tuple[str, tuple[str, ..
     return stream.name, options.labels or declared or ("class",)
 
 
+def ghosts(options: Relational, detector: Detector) -> str:
+    """The label that tells ghosts, or "" if the stream declares none with two classes."""
+    stream, _ = targets(options, detector)
+    labels = detector.stream(stream).labels if stream else ()
+    found = [x.name for x in labels if x.name == options.ghosts and len(x.classes) == 2]
+    return "".join(found)
+
+
 def _needs(options: Relational, detector: Detector) -> Needs:
     stream, labels = targets(options, detector)
-    return Needs(labels=tuple(f"{stream or 'voxels'}.{name}" for name in labels or ("class",)))
+    names = dict.fromkeys([*(labels or ("class",)), ghosts(options, detector)])
+    return Needs(labels=tuple(f"{stream or 'voxels'}.{name}" for name in names if name))
 
 
 @hookimpl

@@ -19,7 +19,7 @@ from intarsia.core.plan import cell_index
 from intarsia.core.streams import Label, VoxelGrid
 from intarsia.core.task_module import Setting, TaskModule
 from intarsia.core.voxel_head import VoxelHead
-from intarsia.tasks.relational import Relational, targets
+from intarsia.tasks.relational import Relational, ghosts, targets
 
 
 class VoxelLabels(TaskModule):
@@ -38,6 +38,7 @@ class VoxelLabels(TaskModule):
         self.grid = grid
         self.labels = {label.name: label for label in grid.labels if label.name in names}
         self.terms = tuple(self.labels)
+        self.ghosts = ghosts(options, setting.detector)
         self.smoothing, self.most = options.smoothing, options.voxels
         width = options.decoder.width
         channels = sum(_channels(label) for label in self.labels.values())
@@ -69,11 +70,9 @@ class VoxelLabels(TaskModule):
         self, out: Mapping[str, Tensor], encoded: Encoded, batch: Batch
     ) -> dict[str, Tensor]:
         """Binary, hard or soft cross-entropy of each label over the voxels that have it."""
-        plan = encoded.plan.streams[self.stream]
         losses = {}
         for name, label in self.labels.items():
-            logits = out[name]
-            true = plan.labels[name][out["rows"]] if isinstance(plan, GridPlan) else torch.zeros(0)
+            logits, true = out[name], self._true(name, encoded)[out["rows"]]
             if label.soft:
                 losses[name] = shares(logits.float(), true, self.smoothing)
             elif _channels(label) == 1:
@@ -81,6 +80,17 @@ class VoxelLabels(TaskModule):
             else:
                 losses[name] = classes(logits.float(), true, self.smoothing)
         return losses
+
+    def _true(self, name: str, encoded: Encoded) -> Tensor:
+        """Label `name` of the visible voxels, unknown for ghosts unless it is what tells them."""
+        plan = encoded.plan.streams[self.stream]
+        if not isinstance(plan, GridPlan):
+            return torch.zeros(0)
+        true = plan.labels[name]
+        if name == self.ghosts or not self.ghosts:
+            return true
+        ghost = (plan.labels[self.ghosts] == 1).reshape(-1, *[1] * (true.ndim - 1))
+        return true.masked_fill(ghost, torch.nan if self.labels[name].soft else -1)
 
     def picture(self, out: Mapping[str, Tensor], encoded: Encoded) -> dict[str, Tensor]:
         """True and predicted labels of the visible voxels."""

@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 import torch
 import toy
+from attrs import evolve
 
 from intarsia.core.errors import DeclarationError
+from intarsia.core.events import Table
+from intarsia.core.network import views_of
+from intarsia.core.plan import cell_index
 from intarsia.core.task import View
 from intarsia.tasks.relational import Relational, targets
 
@@ -15,7 +19,12 @@ S = 0.1
 
 @pytest.fixture(scope="module")
 def events():
-    return toy.events(toy.DETECTOR, 6, seed=3)
+    """Events in which any voxel may be a ghost, whatever its other labels say."""
+    made = toy.events(toy.DETECTOR, 6, seed=3)
+    table = made.streams["cubes"]
+    ghost = np.random.default_rng(0).integers(0, 2, len(table["ghost"])).astype(np.int8)
+    cubes = Table(table.offsets, {**table.columns, "ghost": ghost})
+    return evolve(made, streams={**made.streams, "cubes": cubes})
 
 
 def built(**options):
@@ -70,13 +79,102 @@ def test_losses_equal_a_calculation_voxel_by_voxel(events):
             (out["origin"][i], origin, np.eye(3)[table["origin"][r]]),
             (out["kind"][i], kind, table["kind"][r].astype(float)),
         ):
+            if table["ghost"][r] == 1:
+                continue  # a ghost is of no class
             z = logits.double().numpy()
             logp = z - np.log(np.exp(z).sum())
             if np.isfinite(target).all():
                 terms.append(-((target * (1 - S) + S / 3) * logp).sum())
-    assert len(kind) < len(rows)  # noise has no soft label
+    assert 0 < len(kind) < len(origin) < len(rows)  # noise has no soft label
     for name, terms in (("ghost", ghost), ("origin", origin), ("kind", kind)):
         assert float(losses[name]) == pytest.approx(np.mean(terms), rel=1e-4), name
+
+
+def test_only_occupied_cells_are_evaluated_each_of_them_once(events, monkeypatch):
+    made, asked = built(), []
+    head = made.tasks["relational"].voxels
+    ordinary = head.at
+
+    def at(x, token, cell):
+        asked.append((token, cell))
+        return ordinary(x, token, cell)
+
+    monkeypatch.setattr(head, "at", at)
+    monkeypatch.setattr(head, "forward", None)  # the dense way would fail
+    batch, *_ = worked(events, made)
+    plan, table = batch.plans[VIEW].streams["cubes"], events.streams["cubes"]
+    ((token, cell),) = asked
+    window, place = plan.window[token], plan.place[token]
+    index = cell_index(toy.CUBES, window.numpy(), place.numpy(), cell.numpy())
+    evaluated = sorted(zip(plan.event[token].tolist(), map(tuple, index.tolist()), strict=True))
+    rows = visible(batch, events)
+    occupied = zip(
+        table.event[rows].tolist(), map(tuple, table["index"][rows].tolist()), strict=True
+    )
+    assert evaluated == sorted(occupied)
+    assert len(set(evaluated)) == len(evaluated)
+
+
+@pytest.mark.parametrize("label", ["origin", "kind"])
+def test_ghosts_do_not_change_what_other_labels_cost(events, label):
+    """Whatever a file says of the class of a ghost."""
+    table = events.streams["cubes"]
+    ghost, other = table["ghost"] == 1, table[label].copy()
+    other[ghost] = 2 if label == "origin" else np.array([0.9, 0.1, 0.0])
+    changed = Table(table.offsets, {**table.columns, label: other})
+    assert not np.array_equal(changed[label], table[label], equal_nan=label == "kind")
+    *_, ours = worked(events)
+    *_, theirs = worked(evolve(events, streams={**events.streams, "cubes": changed}))
+    assert torch.equal(ours[label], theirs[label])
+
+
+def test_a_voxel_that_may_be_a_ghost_counts(events):
+    table = events.streams["cubes"]
+    unknown = Table(table.offsets, {**table.columns, "ghost": np.full_like(table["ghost"], -1)})
+    *_, ours = worked(evolve(events, streams={**events.streams, "cubes": unknown}))
+    *_, theirs = worked(events, built(ghosts=""))
+    assert torch.equal(ours["origin"], theirs["origin"])
+    assert float(ours["ghost"]) == 0
+
+
+def test_without_smoothing_a_sure_and_right_answer_costs_nothing(events):
+    made = built(smoothing=0.0, labels=("ghost", "origin"))
+    batch, encoded, out, _ = worked(events, made)
+    plan = batch.plans[VIEW].streams["cubes"]
+    sure = {
+        "rows": out["rows"],
+        "ghost": 100.0 * (2 * plan.labels["ghost"][:, None] - 1),
+        "origin": 100.0 * torch.nn.functional.one_hot(plan.labels["origin"].long(), 3),
+    }
+    found = made.tasks["relational"].losses(sure, encoded, batch)
+    assert {k: float(v) for k, v in found.items()} == pytest.approx({"ghost": 0, "origin": 0})
+
+
+def test_its_view_is_its_own_and_comes_on_all_ranks_at_once(tmp_path):
+    """Beside MAE: another mask, the same batches on every rank, and the same again."""
+    file = toy.written(tmp_path / "events.h5", toy.DETECTOR, 96)
+    stage = toy.stage(("mae", {"view": View(mask_ratio=0.75)}), ("relational", {}))
+    views = tuple(views_of(stage).values())
+    mae, own = views
+
+    def epoch(rank, seed=0):
+        more = {"rank": rank, "world": 2, "batch": 4, "seed": seed}
+        return list(toy.sample_of(file, toy.DETECTOR, views, **more).epoch(0))
+
+    def masks(batches):
+        return [b.plans[own].streams["cubes"].patch.tolist() for b in batches if own in b.plans]
+
+    first, second = epoch(0), epoch(1)
+    takes_part = [own in b.plans for b in first]
+    assert takes_part == [own in b.plans for b in second]
+    assert 0.2 < np.mean(takes_part) < 0.8
+    assert takes_part != [own in b.plans for b in epoch(0, seed=1)]
+    assert masks(first) == masks(epoch(0)) != masks(epoch(0, seed=1))
+    few, many = (
+        sum(len(b.plans[v].streams["cubes"].patch) for b in first if own in b.plans)
+        for v in (mae, own)
+    )
+    assert few < 0.8 * many
 
 
 def test_the_logits_are_those_of_the_dense_head(events):
@@ -134,6 +232,10 @@ def test_needs_are_the_labels_of_the_stream():
         "cubes.ghost",
         "cubes.origin",
         "cubes.kind",
+    )
+    assert kind.needs(Relational(labels=("kind",)), toy.DETECTOR).labels == (
+        "cubes.kind",
+        "cubes.ghost",
     )
     assert kind.needs(Relational(), toy.PLAIN).labels == ("voxels.class",)
     assert kind.needs(Relational(stream="plates"), toy.DETECTOR).labels == ("plates.class",)
