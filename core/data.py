@@ -14,6 +14,8 @@ import numpy as np
 from attrs import define, field, frozen
 from torch.utils.data import DataLoader, Dataset
 
+from .augment import augmented
+from .augmentation import Augmentation
 from .batch import Batch
 from .events import Array, Events
 from .planner import Planner
@@ -79,7 +81,8 @@ class Order:
 class Sample:
     """Events to learn from: `events` (numbers in `file`) seen through `views`.
 
-    purpose names the random stream, so that stages differ; rank and world are those of the process.
+    purpose names the random stream, so that stages differ; augment changes events as they are read,
+    by draws of their own, so that order and masks are the same with and without; rank and world are those of the process.
     """
 
     file: EventFile
@@ -90,6 +93,7 @@ class Sample:
     seed: int
     purpose: str
     labels: bool = True
+    augment: tuple[Augmentation, ...] = ()
     rank: int = 0
     world: int = 1
 
@@ -120,7 +124,11 @@ class Epoch(Dataset[Batch]):
         common = draws(s.seed, s.purpose, "views", self.number, i)  # equal on all ranks
         views = tuple(v for v in s.views if common.random() < v.probability)
         own = draws(s.seed, s.purpose, "masks", self.number, i, s.rank)
-        return s.planner(self._events(self.batches[i][s.rank :: s.world]), views, own)
+        events = self._events(self.batches[i][s.rank :: s.world])
+        if s.augment:
+            luck = draws(s.seed, s.purpose, "augment", self.number, i, s.rank)
+            events = augmented(events, s.planner.detector, s.augment, luck)
+        return s.planner(events, views, own)
 
     def _events(self, numbers: Array) -> Events:
         """The events `numbers`, block by block."""

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from attrs import Attribute, asdict, field, frozen
-from attrs.validators import ge, in_, instance_of, matches_re
+from attrs.validators import instance_of, matches_re
 
+from .augmentation import Augmentation, crooked, unsuitable
 from .errors import DeclarationError, suggest
-from .streams import Label, Stream, name_field
+from .streams import Column, Label, Stream, name_field
+
+__all__ = [
+    "Augmentation",
+    "Detector",
+    "Display",
+    "Frame",
+    "Reader",
+    "Simulation",
+    "declaration",
+    "difference",
+]
 
 _dotted = matches_re(r"[\w.]+:\w+")
 _dotted_or_none = matches_re(r"([\w.]+:\w+)?")
@@ -47,23 +59,6 @@ class Simulation:
     make: str = field(validator=_dotted)
     options: Mapping[str, int | float | str] = field(factory=dict)
     about: str = ""
-
-
-@frozen(kw_only=True)
-class Augmentation:
-    """A change of the input that leaves the physics as it is.
-
-    mirror: cells, points and vectors change sign along `axis`, about the grid's middle.
-    charge_scale: one factor per event, smear: one per row, both log-normal of width `size`.
-    dropout: each row is lost with probability up to `size`. noise: `size` rows a thousand cells.
-    """
-
-    kind: Literal["mirror", "charge_scale", "smear", "dropout", "noise"] = field(
-        validator=in_(("mirror", "charge_scale", "smear", "dropout", "noise"))
-    )
-    streams: tuple[str, ...] = ()
-    axis: Literal["", "x", "y", "z"] = field(default="", validator=in_(("", "x", "y", "z")))
-    size: float = field(default=0.0, validator=ge(0))
 
 
 @frozen(kw_only=True)
@@ -140,6 +135,19 @@ class Detector:
                         f"detector {self.name!r}: display: stream {stream.name!r} has no "
                         f"{column!r}{suggest(column, stream.layout)}"
                     )
+        for augmentation in self.augmentations:
+            if wrong := self._unsuitable(augmentation):
+                raise DeclarationError(f"detector {self.name!r}: {augmentation.kind}: {wrong}")
+
+    def _unsuitable(self, augmentation: Augmentation) -> str:
+        if not augmentation.axis:
+            return unsuitable(augmentation, [self.column(name) for name in augmentation.streams])
+        if self.frame and self.frame.tilt_y and augmentation.axis != "y":
+            return (
+                "the beam is tilted about y, so that its mirror image along "
+                f"{augmentation.axis} is another beam"
+            )
+        return next(crooked(augmentation.axis, self.streams, self.truth), "")
 
     def stream(self, name: str) -> Stream:
         """The stream called `name`; DeclarationError naming the nearest one if there is none."""
@@ -151,6 +159,21 @@ class Detector:
             f"detector {self.name!r} has no stream {name!r}{suggest(name, names)} "
             f"(it has: {', '.join(names)})"
         )
+
+    def column(self, name: str) -> tuple[Stream, Column]:
+        """The stream and column called ``stream.column``, or the first column of the stream `name`.
+
+        DeclarationError naming the nearest one if there is none.
+        """
+        of, _, wanted = name.partition(".")
+        stream = self.stream(of)
+        columns = {c.name: c for c in stream.columns}
+        if not columns or (wanted and wanted not in columns):
+            raise DeclarationError(
+                f"detector {self.name!r}: stream {of!r} has no column {wanted!r}"
+                f"{suggest(wanted, columns)} (it has: {', '.join(columns) or 'none'})"
+            )
+        return stream, columns[wanted or next(iter(columns))]
 
     def label(self, name: str) -> Label:
         """The event truth called `name`; DeclarationError naming the nearest one otherwise."""

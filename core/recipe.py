@@ -114,6 +114,8 @@ class Stage:
     tasks: instances by name; in YAML the options, and `kind` where it is not the name. A task that is
     set to false is switched off.
     labels: train on so many events of the training split, drawn by the seed.
+    augment: the detector's augmentations in training: all as it declares them (true), none, or some
+    by kind with their sizes, e.g. {smear: 0.1}.
     check_every: epochs between validations, at most. drop_path: largest probability that an event
     skips a block in training, reached at the last one.
     """
@@ -126,6 +128,9 @@ class Stage:
     starts: Mapping[str, Any] = field(factory=dict)
     labels: int | None = field(
         default=None, validator=optional(ge(1)), metadata={"also": ("n_labels", "budget")}
+    )
+    augment: bool | Mapping[str, float] = field(
+        default=False, metadata={"also": ("augmentation", "augmentations")}
     )
     check_every: int = field(default=1, validator=ge(1), metadata={"also": ("validate",)})
     drop_path: float = field(default=0.0, validator=and_(ge(0), lt(1)))

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from math import inf
 from typing import Any
 
-from attrs import fields
+from attrs import evolve, fields
 
 from .detector import Detector
-from .errors import IntarsiaError, PluginError, suggest
+from .errors import DeclarationError, IntarsiaError, PluginError, suggest
 from .faults import Fault
 from .plugins import Registry
 from .recipe import Instance, Model
@@ -40,6 +41,7 @@ def check(values: Mapping[str, Any], instances: Instances, registry: Registry) -
     if detector:
         yield from _options(values.get("data"), detector)
         yield from _depths(values.get("model"), detector)
+        yield from _augment(values.get("stages"), detector)
         yield from _needs(instances, detector, registry)
 
 
@@ -126,6 +128,30 @@ def _depths(model: Any, detector: Detector) -> Iterator[Fault]:
                     f"(it has: {', '.join(grids) or 'none'})"
                 ),
             )
+
+
+def _augment(stages: Any, detector: Detector) -> Iterator[Fault]:
+    known = {a.kind: a for a in detector.augmentations}
+    for stage, settings in stages.items() if isinstance(stages, dict) else ():
+        asked = settings.get("augment") if isinstance(settings, dict) else None
+        for kind, size in asked.items() if isinstance(asked, dict) else ():
+            steps = ("stages", stage, "augment", kind)
+            if kind not in known:
+                has = ", ".join(known) or "none"
+                yield (
+                    steps,
+                    (
+                        f"{detector.name} declares no augmentation {kind!r}{suggest(kind, known)} "
+                        f"(it has: {has})"
+                    ),
+                )
+            elif type(size) in (int, float) and not 0 <= size < inf:
+                yield steps, f"must be a size of at least 0, not {size:g}"
+            elif type(size) in (int, float):
+                try:
+                    evolve(known[kind], size=size)
+                except DeclarationError as error:
+                    yield steps, str(error).removeprefix(f"{kind}: ")
 
 
 def _needs(instances: Instances, detector: Detector, registry: Registry) -> Iterator[Fault]:

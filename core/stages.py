@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
+from .augment import chosen
 from .card import Card
 from .checkpoint import digest, load
 from .data import Order, Sample, draws
@@ -143,7 +144,8 @@ def _setup(bench: Bench, name: str, stage: Stage, seed: int, done: int) -> Setup
         "purpose": name.partition("/")[0],  # the starts of a stage see the same batches
         "labels": labels_wanted(bench, stage),
     }
-    train_sample = bench.sample(events, every, stage.batch, shuffle=True, **common)
+    augment = chosen(bench.detector, stage.augment)
+    train_sample = bench.sample(events, every, stage.batch, shuffle=True, augment=augment, **common)
     val_sample = bench.sample(bench.split("val"), every, stage.batch, **common)
     return Setup(stage=stage, train=train_sample, val=val_sample, workers=bench.workers, done=done)
 

@@ -59,6 +59,12 @@ class Axis:
         middles: np.ndarray = self.lower + 0.5 * self.pitch
         return middles
 
+    @property
+    def middle(self) -> float:
+        """Where the axis has its middle, in mm."""
+        lower = self.lower
+        return float(lower[0] + lower[-1] + self.pitch) / 2
+
 
 @frozen(kw_only=True)
 class Column:

@@ -158,10 +158,17 @@ def _union(converter: cattrs.Converter, kind: Any) -> _Hook:
                 return converter.structure(value, member)
             except (WrongValueError, BaseValidationError):
                 continue
-        expected = " or ".join(_NAMES.get(m, getattr(m, "__name__", str(m))) for m in members)
+        expected = " or ".join(map(_named, members))
         raise WrongValueError(f"must be {expected}, not {spell(value)}")
 
     return hook
+
+
+def _named(kind: Any) -> str:
+    if not _is_mapping(kind):
+        return _NAMES.get(kind, getattr(kind, "__name__", str(kind)))
+    inner = (get_args(kind) or (str, Any))[1]
+    return f"a mapping of {_NAMES[inner].removeprefix('a ')}s" if inner in _NAMES else "a mapping"
 
 
 def _literal(value: Any, kind: Any) -> Any:

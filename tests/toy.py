@@ -13,7 +13,7 @@ import torch
 from intarsia.core import sample
 from intarsia.core.batch import Batch
 from intarsia.core.data import Order, Sample
-from intarsia.core.detector import Detector
+from intarsia.core.detector import Augmentation, Detector
 from intarsia.core.encoder import Encoder
 from intarsia.core.events import Events, Table
 from intarsia.core.network import Network, network
@@ -71,7 +71,17 @@ DETECTOR = Detector(
     streams=(CUBES, PLATES, CALO, MUON),
     truth=TRUTH,
 )
-GRID = Detector(name="toygrid", about="One voxel grid alone", streams=(CUBES,), truth=TRUTH)
+GRID = Detector(
+    name="toygrid",
+    about="One voxel grid alone",
+    streams=(CUBES,),
+    truth=TRUTH,
+    augmentations=(
+        Augmentation(kind="mirror", axis="x"),
+        Augmentation(kind="smear", streams=("cubes",), size=0.1),
+        Augmentation(kind="dropout", streams=("cubes",), size=0.05),
+    ),
+)
 PLAIN = Detector(name="toyplain", about="No voxels at all", streams=(CALO, MUON), truth=TRUTH)
 
 MODEL = Model(dim=24, heads=2, mlp=2, depth=2, depths={"plates": 1}, rounds=2, row=16)

@@ -68,12 +68,7 @@ def declare(name: str, geometry: Geometry) -> Detector:
         about=f"FASERCal, generation {g.generation}: 3DCal, ECAL, hadron calorimeter and {behind}",
         streams=streams,
         truth=TRUTH,
-        # No mirror: the beam may be tilted, and what stands behind the 3DCal off its axis.
-        augmentations=(
-            Augmentation(kind="charge_scale", streams=("3dcal",), size=0.05),
-            Augmentation(kind="smear", streams=("3dcal",), size=0.05),
-            Augmentation(kind="dropout", streams=("3dcal",), size=0.05),
-        ),
+        augmentations=_augmentations([s.name for s in streams if not isinstance(s, TrackSet)]),
         display=Display(stream="3dcal", column="charge", label="category"),
         frame=Frame(
             about="origin at the centre of the 3DCal; x_beam = c x + s z, z_beam = c z - s x",
@@ -81,6 +76,25 @@ def declare(name: str, geometry: Geometry) -> Detector:
             shift=(round(x, 6), round(y, 6), round(z, 6)),
         ),
         source=f"geometry: {g.source}",
+    )
+
+
+def _augmentations(energies: list[str]) -> tuple[Augmentation, ...]:
+    """Of the streams that measure `energies`, the 3DCal first.
+
+    Sizes of the collaboration's training code (faserDL, utils/augmentations.py). Noise has the
+    charges that the simulation gives to ghosts. No mirror: along x the beam is tilted; along y what
+    stands behind the 3DCal is off its axis, and the magnets' field would have to turn round.
+    """
+    cubes, *behind = energies
+    return (
+        Augmentation(kind="charge_scale", streams=tuple(energies), size=0.1),
+        Augmentation(kind="smear", streams=(cubes,), size=0.12),
+        Augmentation(kind="smear", streams=tuple(behind), size=0.1),
+        Augmentation(
+            kind="noise", streams=(cubes,), size=0.02, charge=(0.5, 0.57), labels={"ghost": "ghost"}
+        ),
+        Augmentation(kind="dropout", streams=(cubes,), size=0.05),
     )
 
 

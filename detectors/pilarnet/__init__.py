@@ -100,13 +100,13 @@ _OPTIONS = (
 SOURCE = "arXiv:2006.01993 (PILArNet), arXiv:2502.02558 (PILArNet-M); crops: arXiv:2604.07037"
 
 
-def _augmentations(*streams: str) -> tuple[Augmentation, ...]:
-    """Mirrors of all streams; the rest acts on the cells."""
+def _augmentations(*charges: str) -> tuple[Augmentation, ...]:
+    """Those of the cells; one scale for all `charges`."""
     return (
-        Augmentation(kind="mirror", streams=streams, axis="x"),
-        Augmentation(kind="mirror", streams=streams, axis="y"),
-        Augmentation(kind="mirror", streams=streams, axis="z"),
-        Augmentation(kind="charge_scale", streams=("tpc",), size=0.05),
+        Augmentation(kind="mirror", axis="x"),
+        Augmentation(kind="mirror", axis="y"),
+        Augmentation(kind="mirror", axis="z"),
+        Augmentation(kind="charge_scale", streams=charges, size=0.05),
         Augmentation(kind="smear", streams=("tpc",), size=0.05),
         Augmentation(kind="dropout", streams=("tpc",), size=0.05),
     )
@@ -122,7 +122,7 @@ PILARNET = Detector(
         options=SIMULATION,
         about=f"every particle is a sample; {_OPTIONS}",
     ),
-    augmentations=_augmentations("tpc", "metadata"),
+    augmentations=_augmentations("tpc", "metadata.total"),
     display=Display(stream="tpc", column="energy", label="semantic"),
     frame=Frame(about="origin at the middle of the crop; metadata.centre is in the event's frame"),
     source=SOURCE,

@@ -81,10 +81,10 @@ SUPERFGD = Detector(
     simulation=SIMULATION,
     # Both charges of a kind are one class, so that a mirror keeps it.
     augmentations=(
-        Augmentation(kind="mirror", streams=("cubes", "context"), axis="x"),
-        Augmentation(kind="mirror", streams=("cubes", "context"), axis="y"),
-        Augmentation(kind="mirror", streams=("cubes", "context"), axis="z"),
-        Augmentation(kind="charge_scale", streams=("cubes",), size=0.05),
+        Augmentation(kind="mirror", axis="x"),
+        Augmentation(kind="mirror", axis="y"),
+        Augmentation(kind="mirror", axis="z"),
+        Augmentation(kind="charge_scale", streams=("cubes", "context.total"), size=0.05),
         Augmentation(kind="smear", streams=("cubes",), size=0.05),
         Augmentation(kind="dropout", streams=("cubes",), size=0.05),
     ),

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from test_batch import identical
 
 from intarsia.core.data import CACHED, Order, draws, loader
+from intarsia.core.detector import Augmentation
 from intarsia.core.task import View
 
 ALL = View()
@@ -188,6 +189,33 @@ def test_a_rank_may_have_no_event_of_the_last_batch(file):
         for r in range(2)
     ]
     assert [len(p[1]) for p in parts] == [1, 0]
+
+
+def test_augmented_events_are_those_of_the_same_batches(file):
+    """Order and keys are the same with and without; truth and hits are not, and repeat."""
+    mirror = (Augmentation(kind="mirror", axis="y"),)
+    detector = evolve(toy.DETECTOR, streams=(toy.CUBES, toy.CALO), augmentations=mirror)
+    planner = evolve(toy.planner(toy.DETECTOR), detector=detector)
+    settings = {"planner": planner, "views": (ALL,), "augment": mirror}
+    plain = toy.sample_of(file, detector, **settings | {"augment": ()}).epoch(0)
+    epochs = [toy.sample_of(file, detector, **settings).epoch(n) for n in (0, 0, 1)]
+    for i in range(len(plain)):
+        a, b, c = plain[i], epochs[0][i], epochs[1][i]
+        assert a.keys == b.keys == c.keys
+        identical(b, c)
+        moved = (a.truth["vertex"] != b.truth["vertex"]).numpy()
+        assert moved[:, 1].any()
+        assert not moved[:, [0, 2]].any()
+        assert not moved.all(0)[1]
+    flips = [
+        {
+            k: float(y)
+            for i in range(len(e))
+            for k, y in zip(e[i].keys, e[i].truth["vertex"][:, 1], strict=True)
+        }
+        for e in epochs[1:]
+    ]
+    assert any(flips[0][k] != flips[1].get(k, flips[0][k]) for k in flips[0])
 
 
 @pytest.mark.parametrize("views", [(MASKED,), (MASKED, SOMETIMES)], ids=["one", "two"])

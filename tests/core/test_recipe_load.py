@@ -8,7 +8,7 @@ from attrs import Factory, field, frozen
 from attrs.validators import ge
 from cubes import grid
 
-from intarsia.core.detector import Detector, Simulation
+from intarsia.core.detector import Augmentation, Detector, Simulation
 from intarsia.core.errors import RecipeError
 from intarsia.core.hookspecs import hookimpl
 from intarsia.core.plugins import Registry, Source
@@ -39,6 +39,7 @@ def cube():
         streams=[grid(labels=(Label(name="ghost", classes=("real", "ghost")),))],
         truth=[Label(name="particle", classes=("e", "mu"))],
         simulation=Simulation(make="cube:make", options={"light": 10.0, "mode": "fast"}),
+        augmentations=[Augmentation(kind="smear", streams=("cubes",), size=0.1)],
     )
 
 
@@ -157,6 +158,42 @@ def test_a_task_set_to_false_is_switched_off(write, registry):
     assert [line.rpartition("stages.")[2] for line in off] == ["one: has no tasks"]
     wrong = faults(name, registry, "stages.one.tasks.hide=true")
     assert wrong[0].endswith("stages.one.tasks.hide: must be a mapping, not true")
+
+
+def test_augmentations_are_switched_and_sized_stage_by_stage(write, registry):
+    recipe = load(
+        write(GOOD), registry, ["stages.one.augment=true", "stages.two.augment.smear=0.2"]
+    )
+    assert recipe.stages["one"].augment is True
+    assert (
+        recipe.stages["two/fresh"].augment == recipe.stages["two/tuned"].augment == {"smear": 0.2}
+    )
+    assert recipe.stages["three"].augment is False
+    assert restore(dump(recipe), registry) == recipe
+    off = ["stages.two.augment.smear=0.2", "stages.two.augment=false"]
+    assert load("x.yaml", registry, off).stages["two/fresh"].augment is False
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (
+            "{semar: 0.1}",
+            "semar: cube declares no augmentation 'semar'; did you mean 'smear'? (it has: smear)",
+        ),
+        ("{mirror: 0.1}", "mirror: cube declares no augmentation 'mirror' (it has: smear)"),
+        ("{smear: -1}", "smear: must be a size of at least 0, not -1"),
+        ("{smear: 1.5}", "smear: size must be at most 1, not 1.5"),
+        ("{smear: much}", " must be true or false or a mapping of numbers, not a mapping"),
+        ("all", " must be true or false or a mapping of numbers, not 'all'"),
+    ],
+)
+def test_augmentations_that_are_not_there_are_named(write, registry, value, said):
+    name = write(GOOD)
+    told = f"command line, stages.one.augment={value}: stages.one.augment"
+    colon = "" if said.startswith(" ") else "."
+    (line,) = faults(name, registry, f"stages.one.augment={value}")
+    assert line == f"{told}{colon or ':'}{said}"
 
 
 def test_one_start_is_overridden_by_the_name_of_its_stage(write, registry):

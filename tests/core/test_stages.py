@@ -168,6 +168,25 @@ def test_weights_of_another_size_do_not_start_a_stage(bench):
         learn(wider, "mae_rel", bench.recipe.stages["mae_rel"], 0)
 
 
+def test_a_stage_trains_on_augmented_events_and_validates_on_plain_ones(bench, monkeypatch):
+    found = []
+
+    def keep(network, setup, folder, card, what, notify):
+        found.append(setup)
+        return Trained(best=folder / "best.safetensors", last=folder / "last.safetensors")
+
+    monkeypatch.setattr(stages, "train", keep)
+    learn(bench, "mae", evolve(bench.recipe.stages["mae"], augment={"mirror": 1.0}), 0)
+    (setup,) = found
+    assert [(a.kind, a.size) for a in setup.train.augment] == [("mirror", 1.0)]
+    assert setup.val.augment == ()
+    plain, mirrored = (
+        s.epoch(0)[0].truth["vertex"] for s in (evolve(setup.train, augment=()), setup.train)
+    )
+    assert (plain[:, 0] != mirrored[:, 0]).all()
+    assert torch.equal(plain[:, 1:], mirrored[:, 1:])
+
+
 def test_an_empty_split_is_said_so(bench, monkeypatch):
     monkeypatch.setattr(type(bench.file), "select", lambda file, name: np.zeros(0, np.int64))
     with pytest.raises(

@@ -1,11 +1,14 @@
 """What holds for every registered detector, and for the toys that stand for others to come."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
 import toy
 
 from intarsia.core import sample
+from intarsia.core.augment import augmented, mirrored
 from intarsia.core.conformance import check_plugin, encoded, small
 from intarsia.core.detector import declaration, difference
 from intarsia.core.events import Events, checked
@@ -57,10 +60,35 @@ def test_the_declaration_is_consistent(detector):
 
 
 @every
-def test_augmentations_name_streams_that_there_are(detector):
-    for augmentation in detector.augmentations:
-        for stream in augmentation.streams:
-            detector.stream(stream)
+def test_augmented_events_are_events_of_the_detector(detector):
+    """Shapes, types, ranges, keys and groups are kept; what is given is not touched."""
+    events = sample.events(detector, 12, seed=7)
+    before = pickle.dumps(events)
+    for seed in range(3):
+        now = augmented(events, detector, detector.augmentations, np.random.default_rng(seed))
+        checked(now, detector)
+        assert now.keys == events.keys
+        np.testing.assert_array_equal(now.group, events.group)
+        for name, table in now.streams.items():
+            kinds = {k: v.dtype for k, v in table.columns.items()}
+            assert kinds == {k: v.dtype for k, v in events.streams[name].columns.items()}
+    assert pickle.dumps(events) == before
+
+
+@every
+def test_mirrors_turn_every_column_that_is_declared_to_move(detector):
+    events = sample.events(detector, 12, seed=8)
+    for mirror in (a for a in detector.augmentations if a.kind == "mirror"):
+        now = mirrored(events, detector, mirror.axis, np.ones(12, bool))
+        again = mirrored(now, detector, mirror.axis, np.ones(12, bool))
+        a = "xyz".index(mirror.axis)
+        for stream in detector.streams:
+            table, seen = events.streams[stream.name], now.streams[stream.name]
+            for c in (*stream.columns, *getattr(stream, "points", ()), *stream.labels):
+                if c.moves == "vector":
+                    np.testing.assert_array_equal(seen[c.name][..., a], -table[c.name][..., a])
+                turned = again.streams[stream.name][c.name]
+                np.testing.assert_allclose(turned, table[c.name], rtol=1e-5, atol=1e-3)
 
 
 @every
