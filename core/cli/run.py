@@ -25,9 +25,7 @@ def run(
     scale: Scale = None,
     stage: Annotated[
         str | None,
-        typer.Option(
-            "--stage", metavar="NAME", help="Train this stage only, on what earlier ones left."
-        ),
+        typer.Option("--stage", metavar="NAME", help="Train this stage only, on earlier ones."),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")
@@ -42,8 +40,8 @@ def run(
     report that compares them.
     """
     found = registry(plugin or ())
-    changes = [*(overrides or ()), *([] if seed is None else [f"seeds=[{seed}]"])]
-    loaded = load(recipe, found, changes, scale)
+    seeds = [] if seed is None else [f"seeds=[{seed}]"]
+    loaded = load(recipe, found, [*(overrides or ()), *seeds], scale)
     folder = out or Path("runs") / loaded.name
     for line in plan(loaded, scale, stage, folder):
         say(line)

@@ -95,7 +95,16 @@ def test_a_mirror_twice_is_as_never(axis, flip):
 
 @pytest.mark.parametrize("axis", "xy")
 def test_a_mirror_turns_what_points_along_its_axis_and_nothing_else(axis):
-    there = {"vertex", "cubes.index", "plates.index", "plates.way", "muon.p", "muon.hit"}
+    there = {
+        "vertex",
+        "p_visible_beam",
+        "p_jet_beam",
+        "cubes.index",
+        "plates.index",
+        "plates.way",
+        "muon.p",
+        "muon.hit",
+    }
     there |= {"calo.charge", "calo.flow", "cloud.position"}
     assert changed(EVENTS, mirrored(EVENTS, ALL, axis, EVERY)) == there
 

@@ -238,7 +238,7 @@ def test_voxel_labels_are_read_where_they_are_wanted(file):
     labelled, bare = sample(file).epoch(0)[0], sample(file, labels=False).epoch(0)[0]
     assert set(labelled.plans[MASKED].streams["cubes"].labels) == {"ghost", "origin", "kind"}
     assert not bare.plans[MASKED].streams["cubes"].labels
-    assert set(bare.truth) == {"flavour", "vertex", "energy"}
+    assert set(bare.truth) == {t.name for t in toy.TRUTH}
 
 
 def test_memory_of_a_large_sample_is_bounded(file, monkeypatch):
