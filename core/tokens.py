@@ -84,26 +84,29 @@ class ArrayEmbedding(nn.Module):
 class TrackEmbedding(nn.Module):
     """One token per event: attention over the planes of each track, then over the tracks.
 
-    An event without tracks has a token too, which says that none was found.
+    A track is the numbers of its fit and its measured points, each with the place of its plane. The
+    token asks with whether there is any track and with the logarithm of one plus their number
+    (arXiv:2604.07037, appendix A 1), so an event without tracks has a token too, which says so.
     """
 
     def __init__(self, tracks: TrackSet, model: Model) -> None:
         super().__init__()
-        width = sum(c.width for c in tracks.points)
-        self.fit = nn.Linear(sum(c.width for c in tracks.columns), model.dim)
-        self.point = nn.Linear(width, model.dim)
+        columns = sum(c.width for c in tracks.columns)
+        self.fit = nn.Linear(columns, model.dim) if columns else None
+        self.point = nn.Linear(sum(c.width for c in tracks.points), model.dim)
         self.plane = nn.Parameter(sine_table((tracks.planes,), model.dim))
         self.planes = Block(model.dim, model.heads, model.mlp)
         self.query = nn.Parameter(torch.randn(model.dim) * 0.02)
-        self.count = nn.Linear(1, model.dim)
+        self.count = nn.Linear(2, model.dim)
         self.tracks = Block(model.dim, model.heads, model.mlp, cross=True)
 
     def forward(self, plan: TrackPlan) -> Tensor:
         """(t, D), t events in which the stream is not hidden."""
         x_kd = self._each(plan)
         tracks_bld = lay(x_kd, plan.rows.source, plan.rows.mask)
-        number = torch.log1p(plan.counts.to(self.query.dtype))[:, None]
-        query_b1d = (self.query + self.count(number))[:, None]
+        counts = plan.counts.to(self.query.dtype)
+        presence = torch.stack([counts.clamp(max=1), torch.log1p(counts)], 1)
+        query_b1d = (self.query + self.count(presence))[:, None]
         out: Tensor = self.tracks(query_b1d, plan.rows.mask[:, None], tracks_bld)
         return out[plan.shown, 0]
 
@@ -112,7 +115,10 @@ class TrackEmbedding(nn.Module):
         if not len(plan.event):
             return self.query.new_zeros(0, len(self.query))
         points = self.point(plan.points) + self.plane
-        x = torch.cat([self.fit(plan.columns)[:, None], points], 1)
+        fit = points.new_zeros(points.shape[0], points.shape[2])
+        if self.fit is not None:
+            fit = self.fit(plan.columns)
+        x = torch.cat([fit[:, None], points], 1)
         mask = torch.cat([torch.ones_like(plan.hit[:, :1]), plan.hit], 1)
         out: Tensor = self.planes(x, mask[:, None])
         return out[:, 0]

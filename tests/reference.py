@@ -89,8 +89,8 @@ def track_token(embed, plan, event: int) -> Tensor:
         ]
         x = torch.stack([linear(embed.fit, plan.columns[k]), *points])
         tracks.append(block(embed.planes, x)[0])
-    number = torch.log1p(torch.tensor([float(len(mine))], dtype=embed.query.dtype))
-    query = (embed.query + linear(embed.count, number))[None]
+    presence = torch.tensor([float(bool(mine)), np.log(1 + len(mine))], dtype=embed.query.dtype)
+    query = (embed.query + linear(embed.count, presence))[None]
     # Without tracks the query looks at one slot of zeros.
     context = torch.stack(tracks) if tracks else torch.zeros_like(query)
     return block(embed.tracks, query, context)

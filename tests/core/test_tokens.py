@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from intarsia.core.errors import DeclarationError
 from intarsia.core.events import Table, cumulated
-from intarsia.core.planner import grid_plan
+from intarsia.core.planner import grid_plan, track_plan
 from intarsia.core.streams import Column, PointCloud, VoxelGrid
 from intarsia.core.task import View
 from intarsia.core.tokens import PatchEmbedding, tokeniser
@@ -170,6 +170,70 @@ def test_an_event_without_tracks_has_a_token_that_differs_from_one_with_tracks()
     assert torch.equal(without[0], without[3])
     some = events.streams["muon"].counts > 0
     assert (with_tracks[some] != without[some]).any(1).all()
+
+
+def tracks(*counts, seed=0):
+    """Events with so many tracks each, in float64, and the token of each."""
+    rng = np.random.default_rng(seed)
+    n = sum(counts)
+    hit = rng.normal(size=(n, 4, 3)).astype(np.float32)
+    hit[rng.random((n, 4)) < 0.3] = np.nan
+    return Table(
+        cumulated(np.array(counts)),
+        {"p": rng.normal(size=(n, 3)).astype(np.float32), "hit": hit},
+    )
+
+
+def muon_tokens(table):
+    torch.manual_seed(0)
+    embed = toy.roughened(tokeniser(toy.MUON, toy.MODEL)).double()
+    scale = toy.normalisation(toy.PLAIN)["streams"]["muon"]
+    plan = toy.double(track_plan(table, toy.MUON, scale, np.ones(len(table), bool)))
+    with torch.no_grad():
+        out = embed(plan)
+        for b in range(len(table)):
+            wanted = reference.track_token(embed, plan, b)[0]
+            torch.testing.assert_close(out[b], wanted, atol=1e-10, rtol=0)
+    return out
+
+
+def test_no_track_one_and_many_give_what_each_gives_alone():
+    table = tracks(0, 1, 6, 0, 2)
+    together = muon_tokens(table)
+    for b in range(len(table)):
+        alone = muon_tokens(table.take(np.array([b])))
+        torch.testing.assert_close(together[b : b + 1], alone, atol=1e-10, rtol=0)
+    torch.testing.assert_close(together[0], together[3])
+    assert len(torch.unique(together.round(decimals=8), dim=0)) == 4
+
+
+def test_the_order_of_tracks_does_not_matter():
+    table = tracks(5, 3)
+    order = np.array([4, 2, 0, 3, 1, 7, 5, 6])
+    turned = Table(table.offsets, {k: v[order] for k, v in table.columns.items()})
+    torch.testing.assert_close(muon_tokens(turned), muon_tokens(table), atol=1e-10, rtol=0)
+
+
+def test_a_token_tells_how_many_tracks_there_are():
+    """Also if all are alike, when attention alone sees no difference."""
+    table = tracks(1)
+    alike = Table(
+        cumulated(np.array([1, 3])), {k: np.repeat(v, 4, 0) for k, v in table.columns.items()}
+    )
+    one, three = muon_tokens(alike)
+    assert not torch.allclose(one, three, atol=1e-3)
+    embed = tokeniser(toy.MUON, toy.MODEL)
+    assert embed.count.in_features == 2  # whether there is any, and how many
+
+
+def test_tracks_without_a_fit_are_their_points():
+    bare = evolve(toy.MUON, columns=())
+    table = tracks(2, 0)
+    points = Table(table.offsets, {"hit": table["hit"]})
+    scale = toy.normalisation(toy.PLAIN)["streams"]["muon"]
+    out = tokeniser(bare, toy.MODEL)(track_plan(points, bare, scale, np.ones(2, bool)))
+    assert out.shape == (2, toy.MODEL.dim)
+    assert torch.isfinite(out).all()
 
 
 def test_a_plane_that_was_not_hit_does_not_count():
