@@ -7,7 +7,7 @@ Everything is numpy and works on many events at once. HDF5 files are read throug
 
 from .boundaries import Ranges
 from .build import Rows, build, group_of
-from .cells import Merged, cells_of_ids, cells_of_points, merge, sparse
+from .cells import Merged, cells_of_ids, cells_of_points, merge, shares, sparse
 from .lookup import look_up
 from .npz import npz
 from .records import Records, Single, broken
@@ -34,6 +34,7 @@ __all__ = [
     "merge",
     "npz",
     "numbers",
+    "shares",
     "sparse",
     "torch_file",
     "unpickle",

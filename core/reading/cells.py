@@ -75,12 +75,7 @@ class Merged:
         Several weighted truths per hit, e.g. voxels of two clusters. A class of -1 does not count;
         a cell where nothing counts is NaN.
         """
-        known = (classes >= 0) & (weights > 0)
-        flat = self.row[known] * k + classes[known]
-        sums = np.bincount(flat, weights[known], minlength=len(self.index) * k).reshape(-1, k)
-        whole = sums.sum(axis=1, keepdims=True)
-        shares: Array = np.divide(sums, whole, out=np.full(sums.shape, np.nan), where=whole > 0)
-        return shares
+        return shares(self.row, classes, weights, len(self.index), k)
 
     def heaviest(self, values: Array, weights: Array) -> Array:
         """The one of `values` (n,) that comes with the largest weight in each cell, (m,).
@@ -91,6 +86,20 @@ class Merged:
         first = np.flatnonzero(np.diff(self.row[order], prepend=-1))
         chosen: Array = values[order[first]]
         return chosen
+
+
+def shares(row: Array, classes: Array, weights: Array, n: int, k: int) -> Array:
+    """Weight of each of `k` classes in each of `n` rows, adding up to one, (n, k) float64.
+
+    From any number of weighted truths per row: truth i is of row ``row[i]``. A class of -1 does
+    not count; a row where nothing counts is NaN.
+    """
+    known = (classes >= 0) & (weights > 0)
+    flat = row[known] * k + classes[known]
+    sums = np.bincount(flat, weights[known], minlength=n * k).reshape(-1, k)
+    whole = sums.sum(axis=1, keepdims=True)
+    found: Array = np.divide(sums, whole, out=np.full_like(sums, np.nan), where=whole > 0)
+    return found
 
 
 def merge(counts: Array, index: Array, shape: tuple[int, int, int]) -> Merged:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from attrs import evolve
 
-from intarsia.core.detector import Detector, Simulation
+from intarsia.core.detector import Detector, Reader, Simulation
 from intarsia.core.hookspecs import hookimpl
 
 from .generations import GENERATION_A, GENERATION_B, GENERATION_C
@@ -32,9 +32,23 @@ SIMULATION = Simulation(
     "neighbour; threshold in MeV; iterations of the reconstruction",
 )
 
-FASERCAL = evolve(declare("fasercal", GENERATION_B), simulation=SIMULATION)
-FASERCAL_A = declare("fasercal_a", GENERATION_A)
-FASERCAL_C = declare("fasercal_c", GENERATION_C)
+
+def _readers(generation: str) -> tuple[Reader, ...]:
+    npz = "intarsia.detectors.fasercal.npz_reader"
+    return (
+        Reader(
+            name="npz",
+            suffixes=(".npz",),
+            open=f"{npz}:open_{generation}",
+            claims=f"{npz}:claims",
+            about="the authors' numpy archives, one event each",
+        ),
+    )
+
+
+FASERCAL = evolve(declare("fasercal", GENERATION_B), readers=_readers("b"), simulation=SIMULATION)
+FASERCAL_A = evolve(declare("fasercal_a", GENERATION_A), readers=_readers("a"))
+FASERCAL_C = evolve(declare("fasercal_c", GENERATION_C), readers=_readers("c"))
 
 THREEDCAL, ECAL, AHCAL, MUON = FASERCAL.streams
 
