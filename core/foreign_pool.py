@@ -18,10 +18,10 @@ from typing import Any
 from attrs import frozen
 
 from .detector import Detector, Reader
-from .errors import EventError, IntarsiaError
+from .errors import EventError
 from .events import Events, faults
 from .inputs import Options, opened
-from .reading import Records, broken
+from .reading import Records, broken, told
 
 _MEMORY = 8 << 30  # bytes that a process may have
 _OPENING = -1
@@ -177,7 +177,7 @@ def _serve(pipe: Connection[Any, Any], asked: Asked) -> None:
                 current = (job.file, *_opened(asked, job.file))
             # Whatever a reader raises over a damaged file costs that file, not the others.
             except Exception as fault:  # noqa: BLE001
-                pipe.send(Answer(pieces=((job.first, _unreadable(asked.files[job.file], fault)),)))
+                pipe.send(Answer(pieces=((job.first, f"{asked.files[job.file]}: {told(fault)}"),)))
                 continue
         pipe.send(_answer(asked.detector, job, current[1], current[2]))
 
@@ -188,11 +188,6 @@ def _opened(asked: Asked, number: int) -> tuple[str, Records]:
         raise EventError(f"reader {reader.name!r} gives {type(records).__name__}, not Records")
     len(records)  # a fault that shows here is one of the file
     return reader.name, records
-
-
-def _unreadable(path: Path, fault: Exception) -> str:
-    said = str(fault) if isinstance(fault, IntarsiaError) else f"{type(fault).__name__}: {fault}"
-    return f"{path}: " + " ".join(said.split("\n"))
 
 
 def _answer(detector: Detector, job: Job, reader: str, records: Records) -> Answer:

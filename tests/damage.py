@@ -96,7 +96,7 @@ def _faults(form: Format, case: Case, result: list, whole: list[Events]) -> Iter
         yield "nothing was said of it"
     for error in errors:
         if not error.startswith(str(case.path)) or len(error) > 1000 or "\n" in error:
-            yield f"an unclear message: {error!r}"
+            yield f"an unclear message: {error[:600]!r}"
         if "not read after" in error:
             yield f"it hangs: {error}"
         if "crashed" in error and form.columns != "hdf5":
@@ -250,7 +250,7 @@ def checked_format(form: Format, n: int, seed: int, folder: Path) -> None:
     """`n` damaged files of `form` are each a clear error or a right result."""
     found = list(cases(form, n, seed, folder))
     wrong = judge(form, found, folder / f"good{form.suffix}")
-    assert not wrong, "\n".join(wrong[:10])
+    assert not wrong, "\n".join(line[:2000] for line in wrong[:10])
 
 
 __all__ = ["Case", "Format", "cases", "checked_format", "judge", "zipped_again"]

@@ -10,7 +10,7 @@ from .build import Rows, build, group_of
 from .cells import Merged, cells_of_ids, cells_of_points, merge, shares, sparse
 from .lookup import look_up
 from .npz import npz
-from .records import Records, Single, broken
+from .records import Records, Single, broken, told
 from .segments import Crossed, cross
 from .torch_file import torch_file
 from .unpickle import unpickle
@@ -36,6 +36,7 @@ __all__ = [
     "numbers",
     "shares",
     "sparse",
+    "told",
     "torch_file",
     "unpickle",
 ]

@@ -12,6 +12,9 @@ from intarsia.core.errors import EventError, IntarsiaError
 from intarsia.core.events import Events
 
 
+_LONGEST = 400  # characters of a message
+
+
 class Records(ABC):
     """A foreign file as a sequence of records; what a reader's `open` returns.
 
@@ -106,5 +109,11 @@ class Single(Records):
 def broken(path: Path, first: int, last: int, fault: Exception) -> str:
     """What is wrong with the records `first` to `last`: ``FILE, event 3: FIELD: ...``."""
     which = f"event {first}" if last - first == 1 else f"events {first} to {last}"
+    return f"{path}, {which}: {told(fault)}"
+
+
+def told(fault: Exception) -> str:
+    """What `fault` says, on one line and no longer than a person reads: libraries quote bytes."""
     said = str(fault) if isinstance(fault, IntarsiaError) else f"{type(fault).__name__}: {fault}"
-    return f"{path}, {which}: " + " ".join(said.split("\n"))
+    line = " ".join(said.split("\n"))
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
