@@ -1,4 +1,4 @@
-"""Making a sample of events: in several processes, yet always the same file."""
+"""Making a sample of events: in several processes or jobs, yet always the same events."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from functools import partial
 from hashlib import sha256
 from importlib import import_module
@@ -26,13 +27,14 @@ from . import sample
 from .detector import Detector, declaration
 from .errors import RunError, suggest
 from .events import Events
-from .store import EventWriter
+from .produce_parts import Parts
 
 Options = Mapping[str, int | float | str]
 Progress = Callable[[int, int], None]
 
 _CHUNK = 32  # events asked of a worker at a time
 _AHEAD = 3  # chunks per worker that are computed or waiting to be written
+_PART = 2048  # events asked for in a part
 
 
 @frozen
@@ -47,6 +49,28 @@ class Produced:
     seconds: float
 
 
+@frozen
+class Shard:
+    """Number `number` (from 1) of `count` equal shares of a sample, which end to end are it."""
+
+    number: int = 1
+    count: int = 1
+
+    def __attrs_post_init__(self) -> None:
+        if not 1 <= self.number <= self.count:
+            raise RunError(f"there is no shard {self}: the first of {self.count} is number 1")
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+    def range(self, n: int) -> tuple[int, int]:
+        """The shard's first event of a sample of `n`, and the first after it."""
+        return (self.number - 1) * n // self.count, self.number * n // self.count
+
+
+WHOLE = Shard()
+
+
 def produce(
     detector: Detector,
     n: int,
@@ -56,28 +80,60 @@ def produce(
     options: Options | None = None,
     progress: Progress | None = None,
     chunk: int = _CHUNK,
+    shard: Shard = WHOLE,
+    resume: bool = False,
+    part: int = _PART,
 ) -> Produced:
-    """Write the `n` events of sample `seed` to the event file `out`, less those left out.
+    """Write the `n` events of sample `seed`, or a `shard` of them, to `out`, less those left out.
 
     By the detector's simulation with its `options`, or drawn from its declaration if it has none.
-    The bytes of the file depend neither on `workers` (default: one per core) nor on `chunk`, and
-    memory not on `n`. progress is called with the events done and `n`. RunError for an unknown
-    option, a worker that dies, or if all events are left out; then `out` is not touched.
+    The bytes of the file depend neither on `workers` (default: one per core), `chunk` and `part`
+    nor on interruptions, and memory not on `n`. resume: go on with the parts of `part` events that
+    an interrupted production of the same sample left. progress is called with the events done and
+    their number. RunError for an unknown option, a worker that dies, parts of another sample, or
+    if all events are left out; then `out` is not touched.
     """
     started = time.perf_counter()
     chosen = _options(detector, options or {})
-    workers = min(workers or os.cpu_count() or 1, max(1, -(-n // chunk)))
-    with EventWriter(out, detector, _provenance(detector, n, seed, chosen)) as file:
-        done = written = 0
-        for first, events in _made(detector, n, seed, chosen, workers, chunk):
-            file.append(events)
-            done, written = min(n, first + chunk), written + len(np.unique(events.group))
-            if progress:
-                progress(done, n)
-        if n and not written:
-            raise RunError(f"{detector.name}: all of the {n} events were left out")
-        file.provenance["left_out"] = n - written
-    return Produced(written, n - written, time.perf_counter() - started)
+    first, last = shard.range(n)
+    about = _provenance(detector, n, seed, chosen, shard)
+    ends = [min(a + part, last) for a in range(first, last, part)] or [last]
+    parts = Parts(out, detector, about | {"part": part}, resume)
+    begin = ends[len(parts) - 1] if len(parts) else first
+    workers = min(workers or os.cpu_count() or 1, max(1, -(-(last - begin) // chunk)))
+    cuts = [b for b in ends if b > begin]
+    jobs = [
+        (a, min(chunk, b - a))
+        for start, b in zip([begin, *cuts], cuts, strict=False)
+        for a in range(start, b, chunk)
+    ]
+    made = _made(detector, jobs, seed, chosen, workers)
+    with parts.kept(), closing(made):
+        watched = _watched(made, first, last, progress)
+        for end in ends[len(parts) :]:
+            parts.add(_until(watched, end))
+    written = parts.join(about, last - first)
+    return Produced(written, last - first - written, time.perf_counter() - started)
+
+
+def _watched(
+    made: Iterator[tuple[int, Events]], first: int, last: int, progress: Progress | None
+) -> Iterator[tuple[int, Events]]:
+    for done, events in made:
+        if progress:
+            progress(done - first, last - first)
+        yield done, events
+
+
+def _until(made: Iterator[tuple[int, Events]], end: int) -> Iterator[Events]:
+    """What is made up to event `end`."""
+    done = -1
+    while done < end:
+        try:
+            done, events = next(made)
+        except StopIteration:
+            return
+        yield events
 
 
 def _options(detector: Detector, given: Options) -> dict[str, int | float | str]:
@@ -96,9 +152,11 @@ def _options(detector: Detector, given: Options) -> dict[str, int | float | str]
     return known | dict(given)
 
 
-def _provenance(detector: Detector, n: int, seed: int, options: Options) -> dict[str, Any]:
+def _provenance(
+    detector: Detector, n: int, seed: int, options: Options, shard: Shard
+) -> dict[str, Any]:
     asked = {"declaration": declaration(detector), "options": options}
-    return {
+    about = {
         "simulation": "fast" if detector.simulation else "sample",
         "version": __version__,
         "seed": seed,
@@ -106,17 +164,21 @@ def _provenance(detector: Detector, n: int, seed: int, options: Options) -> dict
         "configuration": sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest(),
         "asked": n,
     }
+    return about if shard.count == 1 else about | {"shard": str(shard)}
 
 
 def _made(
-    detector: Detector, n: int, seed: int, options: Options, workers: int, chunk: int
-) -> Iterator[tuple[int, Events]]:
-    """The chunks in order, with the number of their first event."""
+    detector: Detector,
+    jobs: Sequence[tuple[int, int]],
+    seed: int,
+    options: Options,
+    workers: int,
+) -> Generator[tuple[int, Events]]:
+    """The events of `jobs` (first, number) in order, each with the number of the next event."""
     make = _maker(detector, options)  # here even if the workers call it: a fault shows at once
-    jobs = [(first, min(chunk, n - first)) for first in range(0, n, chunk)]
-    if workers <= 1:
+    if workers <= 1 or not jobs:
         for first, size in jobs:
-            yield first, make(seed=seed, first=first, n=size)
+            yield first + size, make(seed=seed, first=first, n=size)
         return
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context(method), initializer=_ready)
@@ -134,7 +196,7 @@ def _made(
 def _ordered(
     pool: ProcessPoolExecutor,
     call: Callable[[int, int], Events],
-    jobs: list[tuple[int, int]],
+    jobs: Sequence[tuple[int, int]],
     workers: int,
 ) -> Iterator[tuple[int, Events]]:
     """Results in the order of `jobs`, a bounded number ahead.
@@ -142,15 +204,15 @@ def _ordered(
     The first job runs alone: if it compiles something, the others find it in the cache.
     """
     first, size = jobs[0]
-    yield first, pool.submit(call, first, size).result()
+    yield first + size, pool.submit(call, first, size).result()
     waiting: deque[tuple[int, Future[Events]]] = deque()
     for first, size in jobs[1:]:
-        waiting.append((first, pool.submit(call, first, size)))
+        waiting.append((first + size, pool.submit(call, first, size)))
         if len(waiting) >= _AHEAD * workers:
-            number, future = waiting.popleft()
-            yield number, future.result()
-    for number, future in waiting:
-        yield number, future.result()
+            done, future = waiting.popleft()
+            yield done, future.result()
+    for done, future in waiting:
+        yield done, future.result()
 
 
 def _maker(detector: Detector, options: Options) -> Callable[..., Events]:

@@ -16,7 +16,7 @@ from .recipe import Recipe
 from .results import results
 from .run_folder import Folder
 from .stages import Bench, learn
-from .store import EventFile, atomic
+from .store import EventFile, atomic, event_file
 from .train import share_cores
 
 
@@ -96,16 +96,11 @@ def _chosen(recipe: Recipe, stage: str | None) -> list[str]:
 def events(
     recipe: Recipe, detector: Detector, folder: Folder, workers: int | None, notify: Notify
 ) -> EventFile:
-    """The events of a recipe: its file, or those it makes in the run's folder.
+    """The events of a recipe: its files as one, or those it makes in the run's folder.
 
     EventError if a file is of another detector or declaration.
     """
-    if len(recipe.data.files) > 1:
-        raise RunError(
-            f"data.files names {len(recipe.data.files)} files; a run reads one "
-            "(several event files can be merged into one when they are prepared)"
-        )
-    path = Path(recipe.data.files[0]) if recipe.data.files else folder.path / "data" / "events.h5"
+    path = folder.path / "data" / "events.h5"
     if not recipe.data.files and not path.exists():
         path.parent.mkdir(exist_ok=True)
         what = "simulate" if detector.simulation else "draw events"
@@ -118,9 +113,10 @@ def events(
                 workers,
                 recipe.data.options,
                 lambda done, total: notify(Progress(what, done, total)),
+                resume=True,  # the folder is this recipe's, see Folder.open
             )
         folder.note(events={"written": made.events, "left_out": made.left_out})
-    file = EventFile(path)
+    file = event_file(recipe.data.files or [path])
     file.matches(detector)
     return file
 

@@ -6,7 +6,8 @@ beside every column and the detector's declaration in the attributes, so a file 
 The modules `store*` are the door to h5py.
 """
 
+from .store_many import EventFiles, event_file
 from .store_read import FORMAT, EventFile
 from .store_write import EventWriter, atomic
 
-__all__ = ["FORMAT", "EventFile", "EventWriter", "atomic"]
+__all__ = ["FORMAT", "EventFile", "EventFiles", "EventWriter", "atomic", "event_file"]

@@ -43,3 +43,12 @@ Workers = Annotated[
         help="Processes that work side by side (default: the cores).",
     ),
 ]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")]
+Shard = Annotated[
+    str,
+    typer.Option(
+        "--shard",
+        metavar="I/K",
+        help="Make the I-th of K shares of the N events, e.g. 1/8: for a job each.",
+    ),
+]

@@ -11,7 +11,7 @@ from intarsia.core.plugins import registry
 from intarsia.core.recipe import Recipe
 from intarsia.core.recipe_load import load
 
-from .options import Overrides, Plugins, RecipeName, Scale, Seed, Workers
+from .options import Overrides, Plugins, RecipeName, Resume, Scale, Seed, Workers
 from .terminal import complain, say, watch
 
 
@@ -27,9 +27,7 @@ def run(
         str | None,
         typer.Option("--stage", metavar="NAME", help="Train this stage only, on earlier ones."),
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")
-    ] = False,
+    resume: Resume = False,
     plugin: Plugins = None,
     seed: Seed = None,
     workers: Workers = None,

@@ -34,8 +34,8 @@ def show(
 ) -> None:
     """Show what is in a file.
 
-    Of an event file a picture of one event, of a checkpoint its card, of a recipe all its values,
-    those by default included.
+    Of an event file a picture of one event and how its events came about, of a checkpoint its
+    card, of a recipe all its values, those by default included.
     """
     match kind(file):
         case "plugin":
@@ -64,6 +64,8 @@ def _picture(path: Path, n: int, out: Path, plugin: list[Path]) -> None:
     events = file.read(n, n + 1)
     event_picture.save(events, detector, out)
     say(f"{out}: event {n} of {path} ({file.detector}, {events.keys[0]})")
+    for name, value in file.provenance.items():
+        say(f"  {name}: {_listed(value) if isinstance(value, Mapping) else value}")
 
 
 def _card(path: Path) -> None:

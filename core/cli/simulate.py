@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,8 +13,8 @@ from intarsia.core.plugins import registry
 from intarsia.core.progress import Progress
 from intarsia.core.yaml import parse
 
-from .options import Plugins, Seed, Workers
-from .terminal import say, watch
+from .options import Plugins, Resume, Seed, Shard, Workers
+from .terminal import complain, say, watch
 
 
 def simulate(
@@ -26,6 +27,8 @@ def simulate(
     out: Annotated[Path, typer.Option("-o", metavar="FILE", help="The file to write.")] = Path(
         "events.h5"
     ),
+    shard: Shard = "1/1",
+    resume: Resume = False,
     seed: Seed = 0,
     workers: Workers = None,
     plugin: Plugins = None,
@@ -33,21 +36,36 @@ def simulate(
     """Simulate events of a detector.
 
     A detector without a simulation gets events drawn at random from its declaration. The file is
-    the same for the same seed, whatever the number of workers.
+    the same for the same seed, whatever the number of workers. Shards, one after the other, are
+    the whole; a recipe reads them together by data.files=[part*.h5].
     """
     record = registry(plugin or ()).detector(detector)
-    chosen = _parsed(options or ())
+    chosen, share = _parsed(options or ()), _shard(shard)
     out.parent.mkdir(parents=True, exist_ok=True)
-    from intarsia.core.produce import produce
+    from intarsia.core import produce
 
-    with watch() as notify:
-        made = produce(
-            *(record, n, seed or 0, out, workers, chosen),
-            lambda done, total: notify(Progress(f"simulating {detector}", done, total)),
-        )
+    job = produce.Shard(*share)
+    try:
+        with watch() as notify:
+            made = produce.produce(
+                *(record, n, seed or 0, out, workers, chosen),
+                lambda done, total: notify(Progress(f"simulating {detector}", done, total)),
+                shard=job,
+                resume=resume,
+            )
+    except KeyboardInterrupt:
+        complain("the same command with --resume goes on from the last 2048 events that are whole")
+        raise
     left = f", {made.left_out} left out by the detector" if made.left_out else ""
-    rate = n / max(made.seconds, 1e-9)
+    rate = (made.events + made.left_out) / max(made.seconds, 1e-9)
     say(f"{out}: {made.events} events of {detector}{left}, {rate:.0f} events/s")
+
+
+def _shard(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not found:
+        raise typer.BadParameter(f"--shard is like 1/8, not {text!r}")
+    return int(found[1]), int(found[2])
 
 
 def _parsed(options: Any) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from intarsia.core.detector import Detector
 from intarsia.core.errors import DeclarationError, EventError, RunError
 from intarsia.core.evaluate_metrics import Seeds, read_folder
 from intarsia.core.events import Array
-from intarsia.core.store import EventFile
+from intarsia.core.store import EventFile, event_file
 from intarsia.core.store_predictions import Predictions
 from intarsia.core.streams import Label
 
@@ -97,8 +97,11 @@ def _linear(start: str) -> bool:
 
 def _events(out: Path, recipe: Mapping[str, Any]) -> EventFile | None:
     files = (recipe.get("data") or {}).get("files") or [out / "data" / "events.h5"]
-    path = Path(files[0])
-    return EventFile(path) if path.is_file() else None
+    try:
+        found = event_file(files)
+    except EventError:
+        return None
+    return found if found.path.is_file() else None
 
 
 def _detector(events: EventFile | None) -> Detector | None:

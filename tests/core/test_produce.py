@@ -11,8 +11,8 @@ from intarsia.core import sample
 from intarsia.core.detector import Simulation
 from intarsia.core.errors import RunError
 from intarsia.core.plugin_file import import_file
-from intarsia.core.produce import produce
-from intarsia.core.store import EventFile
+from intarsia.core.produce import Shard, produce
+from intarsia.core.store import EventFile, event_file
 
 PLUGIN = """
 import os
@@ -138,6 +138,69 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path, toy):
     with pytest.raises(KeyboardInterrupt):
         produce(toy, 100, 1, tmp_path / "out" / "a", workers=1, progress=stop, chunk=10)
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_shards_one_after_the_other_are_the_whole(tmp_path, mine):
+    produce(mine, 100, 5, tmp_path / "whole", workers=1)
+    for i in (1, 2, 3):
+        produce(mine, 100, 5, tmp_path / f"{i}.h5", workers=1, shard=Shard(i, 3), chunk=8)
+    whole, shards = EventFile(tmp_path / "whole"), event_file([tmp_path / "?.h5"])
+    assert shards.keys == whole.keys
+    read = [f.read(0, len(f)).streams["cubes"] for f in (whole, shards)]
+    assert read[0]["charge"].tobytes() == read[1]["charge"].tobytes()
+    assert [f.provenance["shard"] for f in shards.files] == ["1/3", "2/3", "3/3"]
+    counts = [len(f) + f.provenance["left_out"] for f in shards.files]
+    assert counts == [33, 33, 34]
+
+
+def test_there_is_no_shard_zero_nor_one_more():
+    for number in (0, 4):
+        with pytest.raises(
+            RunError, match=f"there is no shard {number}/3: the first of 3 is number 1"
+        ):
+            Shard(number, 3)
+    assert [Shard(i, 8).range(3) for i in (1, 8)] == [(0, 0), (2, 3)]
+
+
+class KilledError(Exception):
+    pass
+
+
+def killed_after(n):
+    def progress(done, total):
+        if done > n:
+            raise KilledError
+
+    return progress
+
+
+def test_an_interrupted_production_goes_on_and_ends_in_the_same_bytes(tmp_path, mine):
+    seen = []
+    produce(mine, 100, 5, tmp_path / "whole", workers=1)
+    out, how = tmp_path / "out" / "a", {"workers": 1, "chunk": 10, "part": 20}
+    for stop in (50, 70):
+        with pytest.raises(KilledError):
+            produce(mine, 100, 5, out, progress=killed_after(stop), resume=True, **how)
+    assert [p.name for p in out.parent.iterdir()] == [".a.parts"]
+    with pytest.raises(RunError, match=r"has been begun; go on with --resume, or remove .*parts"):
+        produce(mine, 100, 5, out, **how)
+    with pytest.raises(RunError, match=r"another sample has been begun"):
+        produce(mine, 100, 6, out, resume=True, **how)
+    produced = produce(
+        mine, 100, 5, out, progress=lambda done, _: seen.append(done), resume=True, **how
+    )
+    assert seen == [70, 80, 90, 100]
+    assert produced.left_out == 34
+    assert out.read_bytes() == (tmp_path / "whole").read_bytes()
+    assert [p.name for p in out.parent.iterdir()] == ["a"]
+
+
+def test_parts_of_another_sample_are_begun_anew(tmp_path, mine):
+    out, how = tmp_path / "a", {"workers": 1, "chunk": 10, "part": 20}
+    with pytest.raises(KilledError):
+        produce(mine, 100, 5, out, progress=killed_after(50), **how)
+    produce(mine, 100, 6, out, **how)
+    assert EventFile(out).provenance["seed"] == 6
 
 
 def test_nothing_here_imports_torch_or_numba():
