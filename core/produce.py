@@ -18,7 +18,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from attrs import frozen
 
 from intarsia import __version__
@@ -101,12 +100,7 @@ def produce(
     parts = Parts(out, detector, about | {"part": part}, resume)
     begin = ends[len(parts) - 1] if len(parts) else first
     workers = min(workers or os.cpu_count() or 1, max(1, -(-(last - begin) // chunk)))
-    cuts = [b for b in ends if b > begin]
-    jobs = [
-        (a, min(chunk, b - a))
-        for start, b in zip([begin, *cuts], cuts, strict=False)
-        for a in range(start, b, chunk)
-    ]
+    jobs = list(_cut(begin, ends[len(parts) :], chunk))
     made = _made(detector, jobs, seed, chosen, workers)
     with parts.kept(), closing(made):
         watched = _watched(made, first, last, progress)
@@ -114,6 +108,13 @@ def produce(
             parts.add(_until(watched, end))
     written = parts.join(about, last - first)
     return Produced(written, last - first - written, time.perf_counter() - started)
+
+
+def _cut(begin: int, ends: Sequence[int], chunk: int) -> Iterator[tuple[int, int]]:
+    """First and number of chunks of events from `begin` on, none across one of `ends`."""
+    for end in ends:
+        yield from ((a, min(chunk, end - a)) for a in range(begin, end, chunk))
+        begin = end
 
 
 def _watched(

@@ -44,7 +44,7 @@ Workers = Annotated[
     ),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")]
-Shard = Annotated[
+Share = Annotated[
     str,
     typer.Option(
         "--shard",

@@ -34,8 +34,7 @@ def run(
 ) -> None:
     """Run a recipe, from events to a report.
 
-    Makes or reads its events, trains its stages one after the other, evaluates them and writes a
-    report that compares them.
+    Makes or reads its events, trains its stages in turn, evaluates and compares them in a report.
     """
     found = registry(plugin or ())
     seeds = [] if seed is None else [f"seeds=[{seed}]"]

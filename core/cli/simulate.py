@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,10 +11,10 @@ import typer
 
 from intarsia.core.errors import RunError
 from intarsia.core.plugins import registry
-from intarsia.core.progress import Progress
+from intarsia.core.progress import Notify, Progress
 from intarsia.core.yaml import parse
 
-from .options import Plugins, Resume, Seed, Shard, Workers
+from .options import Plugins, Resume, Seed, Share, Workers
 from .terminal import complain, say, watch
 
 
@@ -27,7 +28,7 @@ def simulate(
     out: Annotated[Path, typer.Option("-o", metavar="FILE", help="The file to write.")] = Path(
         "events.h5"
     ),
-    shard: Shard = "1/1",
+    shard: Share = "1/1",
     resume: Resume = False,
     seed: Seed = 0,
     workers: Workers = None,
@@ -35,23 +36,20 @@ def simulate(
 ) -> None:
     """Simulate events of a detector.
 
-    A detector without a simulation gets events drawn at random from its declaration. The file is
-    the same for the same seed, whatever the number of workers. Shards, one after the other, are
-    the whole; a recipe reads them together by data.files=[part*.h5].
+    A detector without a simulation gets events drawn at random from its declaration. One seed is
+    one sample, whatever the workers or shards; a recipe reads shards by data.files=[part*.h5].
     """
     record = registry(plugin or ()).detector(detector)
     chosen, share = _parsed(options or ()), _shard(shard)
     out.parent.mkdir(parents=True, exist_ok=True)
-    from intarsia.core import produce
+    from intarsia.core.produce import Shard, produce
 
-    job = produce.Shard(*share)
+    job = Shard(*share)
     try:
         with watch() as notify:
-            made = produce.produce(
-                *(record, n, seed or 0, out, workers, chosen),
-                lambda done, total: notify(Progress(f"simulating {detector}", done, total)),
-                shard=job,
-                resume=resume,
+            tell = partial(_tell, notify, f"simulating {detector}")
+            made = produce(
+                record, n, seed or 0, out, workers, chosen, tell, shard=job, resume=resume
             )
     except KeyboardInterrupt:
         complain("the same command with --resume goes on from the last 2048 events that are whole")
@@ -61,10 +59,14 @@ def simulate(
     say(f"{out}: {made.events} events of {detector}{left}, {rate:.0f} events/s")
 
 
+def _tell(notify: Notify, what: str, done: int, total: int) -> None:
+    notify(Progress(what, done, total))
+
+
 def _shard(text: str) -> tuple[int, int]:
     found = re.fullmatch(r"(\d+)/(\d+)", text)
     if not found:
-        raise typer.BadParameter(f"--shard is like 1/8, not {text!r}")
+        raise RunError(f"command line: --shard is like 1/8, not {text!r}")
     return int(found[1]), int(found[2])
 
 

@@ -84,6 +84,8 @@ def test_the_version_is_that_of_the_package(run):
         (["check", "nothing.py"], "nothing.py: there is no such file"),
         (["check", "small.yaml", "--plugin", "no.py"], "no.py: there is no such file"),
         (["simulate", "cubr", "--plugin", "mycube.py"], "there is no detector 'cubr'; did you mean 'cube'? (registered: {detectors})"),
+        (["simulate", "cube", "--shard=3", "--plugin", "mycube.py"], "command line: --shard is like 1/8, not '3'"),
+        (["simulate", "cube", "--shard=0/2", "--plugin", "mycube.py"], "there is no shard 0/2: the first of 2 is number 1"),
         (["simulate", "cube", "light", "--plugin", "mycube.py"], "command line: 'light' is not key=value"),
         (["show", "mycube.py"], "mycube.py: is a plugin; see 'intarsia plugins --plugin mycube.py'"),
         (["run", "small.yaml", "--plugin", "mycube.py", "--scale", "tny"], "small.yaml: there is no scale 'tny'; did you mean 'tiny'? (it has: tiny)"),
@@ -272,6 +274,8 @@ def test_events_are_simulated_checked_and_shown(run):
     code, out, err = run("show", "e.h5", "-n", "3", "-o", "e.png", *plugin)
     assert (code, err) == (0, [])
     assert out[0].startswith("e.png: event 3 of e.h5 (cube, ")
+    assert {"  simulation: sample", f"  version: {intarsia.__version__}", "  seed: 0"} < set(out)
+    assert any(re.fullmatch(r"  configuration: [0-9a-f]{64}", line) for line in out)
     assert Path("e.png").read_bytes().startswith(b"\x89PNG")
 
 

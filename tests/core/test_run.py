@@ -16,7 +16,7 @@ from intarsia.core.checkpoint import digest
 from intarsia.core.errors import EventError, RunError
 from intarsia.core.produce import produce
 from intarsia.core.recipe_load import dump
-from intarsia.core.store import EventFile
+from intarsia.core.store import EventFile, EventWriter
 from intarsia.core.store_predictions import read_predictions
 
 STAGES = ("mae", "mae_rel", "finetune/scratch", "finetune/mae", "finetune/mae_rel")
@@ -325,13 +325,15 @@ def test_a_file_that_lacks_truth_is_refused_with_every_task_that_needs_it(tmp_pa
 LABELS = [label.name for label in toy.CUBES.labels]
 
 
-def test_two_files_are_refused(tmp_path):
-    with pytest.raises(RunError) as error:
-        toy_run.run(toy_run.recipe(tmp_path, "data.files=[a.h5, b.h5]"), tmp_path / "out")
-    assert str(error.value) == (
-        "data.files names 2 files; a run reads one "
-        "(several event files can be merged into one when they are prepared)"
-    )
+def test_several_files_are_read_as_one(finished, tmp_path):
+    file = EventFile(finished / "data" / "events.h5")
+    cut = len(file) // 3
+    for name, a, b in (("1.h5", 0, cut), ("2.h5", cut, len(file))):
+        with EventWriter(tmp_path / name, toy.GRID, file.provenance) as part:
+            part.append(file.read(a, b))
+    toy_run.run(toy_run.recipe(tmp_path, f"data.files=[{tmp_path}/*.h5]"), tmp_path / "out")
+    same_predictions(tmp_path / "out", finished)
+    assert metrics(tmp_path / "out") == metrics(finished)
 
 
 def test_a_file_of_another_detector_is_refused(tmp_path):
