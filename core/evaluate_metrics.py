@@ -27,7 +27,7 @@ from .streams import Label
 
 Seeds = Mapping[int, Predictions]
 
-HAND, PROBE = "hand_features", "probe-"
+HAND, PROBE, SCRATCH = "hand_features", "probe-", "scratch"
 _BOOTSTRAP_SEED = 20_260_407  # of the intervals, fixed: the same predictions give the same file
 
 
@@ -59,8 +59,9 @@ def metrics(
     of a random one, ``hand_features`` the yardstick; all others are fine-tuned. labels: the truth
     that each task predicts. facts: further entries, e.g. n_train and simulation.
 
-    With several seeds a value is their mean and ``per_seed`` lists them; the interval is that of
-    the first seed's bootstrap over events, moved to the mean. Predictions without truth (real
+    With several seeds a value is their mean, ``per_seed`` lists them and ``spread`` is their standard
+    deviation; ``against_scratch`` lists the differences from scratch with the same seed. The interval
+    is that of the first seed's bootstrap over events, moved to the mean. Predictions without truth (real
     data) give nothing.
     """
     out: dict[str, Any] = {"starts": {}}
@@ -73,6 +74,10 @@ def metrics(
             place.setdefault(name, {})["probe"] = _probe(of_start(seeds, labels, resamples))
         else:
             out["starts"].setdefault(start, {}).update(of_start(seeds, labels, resamples))
+    scratch = out["starts"].get(SCRATCH, {})
+    for start, values in out["starts"].items():
+        if start != SCRATCH and [*predictions.get(start, ())] == [*predictions.get(SCRATCH, ())]:
+            _compare(values, scratch)
     every = [p for seeds in predictions.values() for p in seeds.values()]
     used = [list(s) for name, s in predictions.items() if not name.startswith((PROBE, HAND))]
     out["n_test"] = len(every[0]) if every else 0
@@ -152,7 +157,29 @@ def _pooled(each: list[dict[str, Any]]) -> dict[str, Any]:
             pooled[name] = float(np.mean(lists[name]))
         else:
             pooled[name] = value
-    return {**pooled, "per_seed": lists}
+    return {**pooled, "per_seed": lists} | ({"spread": _spread(lists)} if len(each) > 1 else {})
+
+
+def _spread(lists: Mapping[str, Any]) -> dict[str, Any]:
+    """Standard deviations of lists of numbers (of a sample, n - 1), of lists by class too."""
+    return {
+        k: _spread(v) if isinstance(v, Mapping) else float(np.std(v, ddof=1))
+        for k, v in lists.items()
+    }
+
+
+def _compare(ours: dict[str, Any], scratch: Mapping[str, Any]) -> None:
+    """Add to each task of a start its differences from scratch, seed by seed."""
+    for task, values in ours.items():
+        if task == "kinematics":
+            _compare(values, scratch.get(task, {}))
+        elif task != "probe" and task in scratch and "spread" in values:
+            theirs = scratch[task]["per_seed"]
+            values["against_scratch"] = {
+                name: [a - b for a, b in zip(each, theirs[name], strict=True)]
+                for name, each in values["per_seed"].items()
+                if not isinstance(each, Mapping)
+            }
 
 
 def _is_interval(value: Any) -> bool:

@@ -36,8 +36,7 @@ def run(
 
     Makes or reads its events, trains its stages in turn, evaluates and compares them in a report.
     """
-    found = registry(plugin or ())
-    seeds = [] if seed is None else [f"seeds=[{seed}]"]
+    found, seeds = registry(plugin or ()), [] if seed is None else [f"seeds=[{seed}]"]
     loaded = load(recipe, found, [*(overrides or ()), *seeds], scale)
     folder = out or Path("runs") / loaded.name
     for line in plan(loaded, scale, stage, folder):

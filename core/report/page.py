@@ -16,7 +16,7 @@ from intarsia.core.evaluate_metrics import dumps, metrics
 from intarsia.core.metrics import RESAMPLES
 from intarsia.core.store import atomic
 
-from . import figures, tables, words
+from . import figures, over_seeds, tables, words
 from .event_picture import save as save_event
 from .run_data import RunData, read
 from .style import save_png, styled
@@ -57,7 +57,8 @@ def page(out: Path) -> Path:
             half.write_text(dumps(found) + "\n")
     rows, measures = tables.rows(found), tables.measures(found)
     with styled():
-        parts = [p for p in _parts(run, found) if p.table or p.figures]
+        every = (*_seeds(found, rows, measures), *_parts(run, found))
+        parts = [p for p in every if p.table or p.figures]
         overview = figures.overview(rows, measures)
         shown = _picture(out, overview, "overview", tables.OVERVIEW)
     text = Environment(
@@ -127,6 +128,23 @@ def _parts(run: RunData, found: Mapping[str, Any]) -> Iterator[Part]:
     caption = "Loss over training steps: thin on training batches, thick on the validation split."
     drawn = figures.losses(run.logs)
     yield Part(title="Training", figures=_some(_picture(run.path, drawn, "losses", caption)))
+
+
+def _seeds(
+    found: Mapping[str, Any], rows: list[dict[str, Any]], measures: list[tuple[str, str]]
+) -> tuple[Part, Part]:
+    return (
+        Part(
+            title=over_seeds.HEADING,
+            table=over_seeds.spread(rows, measures),
+            note=over_seeds.NOTE,
+        ),
+        Part(
+            title=over_seeds.PAIRED,
+            table=over_seeds.paired(found, measures),
+            note=over_seeds.PAIRED_NOTE,
+        ),
+    )
 
 
 def _heading(task: str) -> str:

@@ -57,7 +57,7 @@ def test_the_layout_is_that_of_the_decision(found):
     assert set(scratch) == {"flavour", "vertex_mm", "kinematics"}
     assert set(scratch["flavour"]["auc"]) == {"e", "mu", "tau"}
     assert len(scratch["flavour"]["confusion"]["matrix"]) == 3
-    assert set(scratch["kinematics"]["energy"]) == {"sigma_mad", "median", "per_seed"}
+    assert set(scratch["kinematics"]["energy"]) == {"sigma_mad", "median", "per_seed", "spread"}
     probe = found["starts"]["mae"]["probe"]
     assert len(probe["auc_macro"]) == len(probe["vertex_mm"]) == 3
     assert set(found["random"]) == {"probe"}
@@ -159,3 +159,27 @@ def test_a_folder_is_read_by_start_and_seed(tmp_path):
     }
     assert next(iter(found["mae"])) == 0
     assert read_folder(tmp_path / "none") == {}
+
+
+def test_starts_are_compared_with_scratch_seed_by_seed():
+    """Ours by hand: differences of the values of single seeds, and their spreads."""
+    starts = {
+        "scratch": {0: predicted(0), 1: predicted(1), 2: predicted(5)},
+        "mae": {0: predicted(6), 1: predicted(7), 2: predicted(8)},
+        "few": {0: predicted(6)},
+    }
+    found = metrics(starts, LABELS, 5)["starts"]
+    alone = {
+        (s, seed): metrics({s: {seed: p}}, LABELS, 5)["starts"][s]
+        for s, seeds in starts.items()
+        for seed, p in seeds.items()
+    }
+    for task, name in (("flavour", "auc_macro"), ("vertex_mm", "median"), ("vertex_mm", "mean")):
+        each = {s: [alone[s, i][task][name][0] for i in range(3)] for s in ("scratch", "mae")}
+        differences = np.subtract(each["mae"], each["scratch"])
+        ours = found["mae"][task]
+        np.testing.assert_allclose(ours["against_scratch"][name], differences)
+        assert ours["spread"][name] == pytest.approx(np.std(each["mae"], ddof=1))
+        assert "against_scratch" not in found["scratch"][task]
+        assert not {"against_scratch", "spread"} & set(found["few"][task])
+    assert "median" in found["mae"]["kinematics"]["energy"]["against_scratch"]
