@@ -11,7 +11,6 @@ from typing import Self
 from intarsia.core.errors import EventError, IntarsiaError
 from intarsia.core.events import Events
 
-
 _LONGEST = 400  # characters of a message
 
 

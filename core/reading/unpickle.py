@@ -176,6 +176,11 @@ def _encode(text: str, encoding: str = "latin1") -> bytes:
     return text.encode("latin1")
 
 
+def _no_bytes() -> bytes:
+    """How pickles of protocol 2 write that there are no bytes."""
+    return b""
+
+
 def _dict(*pairs: Any) -> dict[Any, Any]:
     return dict(*pairs)
 
@@ -193,6 +198,7 @@ _FUNCTIONS: Mapping[str, Callable[..., Any] | None] = {
         )
     },
     "_codecs.encode": _encode,
+    "__builtin__.bytes": _no_bytes,
     "collections.OrderedDict": _dict,
     "torch._utils._rebuild_tensor_v2": _Tensor,
     "torch._utils._rebuild_tensor": _Tensor,

@@ -111,7 +111,8 @@ def _fill(figure: Figure, places: Sequence[SubplotSpec], drawn: _Drawn) -> None:
 
 
 def _arrays(drawn: _Drawn) -> list[DenseArray]:
-    return [s for s in drawn.detector.streams if isinstance(s, DenseArray)][:3]
+    arrays = [s for s in drawn.detector.streams if isinstance(s, DenseArray)]
+    return [s for s in arrays if s.shape][:3]  # a single value is no picture
 
 
 def _space_ratio(drawn: _Drawn) -> float:

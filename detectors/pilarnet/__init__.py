@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from intarsia.core.crop import context
-from intarsia.core.detector import Augmentation, Detector, Display, Frame, Simulation
+from intarsia.core.detector import Augmentation, Detector, Display, Frame, Reader, Simulation
 from intarsia.core.hookspecs import hookimpl
 from intarsia.core.streams import Axis, Column, Label, VoxelGrid
 
@@ -100,6 +100,40 @@ _OPTIONS = (
 SOURCE = "arXiv:2006.01993 (PILArNet), arXiv:2502.02558 (PILArNet-M); crops: arXiv:2604.07037"
 
 
+_LARCV = "intarsia.detectors.pilarnet.larcv_reader"
+_M = "intarsia.detectors.pilarnet.pilarnet_m_reader"
+Options = dict[str, int | float | str]
+_PRODUCERS: Options = {
+    "energies": "data",
+    "labels": "fivetypes",
+    "clusters": "mcst",
+    "particles": "mcst",
+}
+_CUTS: Options = {"threshold": 0.0, "revision": ""}
+
+
+def _readers(what: str, own: Options, larcv: Options) -> tuple[Reader, ...]:
+    """Readers of both releases; `what` is the class in their modules. own: options of both."""
+    return (
+        Reader(
+            name="larcv3",
+            suffixes=(".h5", ".hdf5"),
+            open=f"{_LARCV}:{what}",
+            claims=f"{_LARCV}:why_not",
+            options=_PRODUCERS | own | larcv,
+            about="sparse3d, cluster3d and particle products of the named producers",
+        ),
+        Reader(
+            name="pilarnet_m",
+            suffixes=(".h5", ".hdf5"),
+            open=f"{_M}:{what}",
+            claims=f"{_M}:why_not",
+            options=_CUTS | own,
+            about="PILArNet-M v1 and v2; threshold in MeV",
+        ),
+    )
+
+
 def _augmentations(*charges: str) -> tuple[Augmentation, ...]:
     """Those of the cells; one scale for all `charges`."""
     return (
@@ -122,6 +156,7 @@ PILARNET = Detector(
         options=SIMULATION,
         about=f"every particle is a sample; {_OPTIONS}",
     ),
+    readers=_readers("Particles", {"least": 10}, {"primaries": 0}),
     augmentations=_augmentations("tpc", "metadata.total"),
     display=Display(stream="tpc", column="energy", label="semantic"),
     frame=Frame(about="origin at the middle of the crop; metadata.centre is in the event's frame"),
@@ -136,6 +171,7 @@ PILARNET_EVENT = Detector(
     simulation=Simulation(
         make="intarsia.detectors.pilarnet.simulation:whole", options=SIMULATION, about=_OPTIONS
     ),
+    readers=_readers("Whole", {}, {}),
     # No mirror along z, where the box is padded at one end.
     augmentations=tuple(a for a in _augmentations("tpc") if a.axis != "z"),
     display=Display(stream="tpc", column="energy", label="semantic"),

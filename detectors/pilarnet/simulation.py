@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
-from intarsia.core.crop import describe, inside, start
 from intarsia.core.errors import RunError, suggest
 from intarsia.core.events import Array, Events
 from intarsia.core.reading import Rows, build, merge
@@ -48,7 +47,8 @@ from intarsia.core.simulation.store import (
 )  # fmt: skip
 from intarsia.core.simulation.transport import transport
 
-from . import CELL, DETECTOR, METADATA, PILARNET, PILARNET_EVENT, SIDE, SIMULATION, TPC, WHOLE
+from . import CELL, DETECTOR, PILARNET, PILARNET_EVENT, SIDE, SIMULATION, WHOLE
+from .crops import crops
 
 KINDS = ((GAMMA, GAMMA), (POSITRON, ELECTRON), (MU_PLUS, MU_MINUS), (PI_PLUS, PI_MINUS),
          (PROTON, PROTON))  # fmt: skip
@@ -190,43 +190,21 @@ def fivetypes(deposit: Array) -> Array:
 
 def _samples(seed: int, found: list[tuple[int, int, Particle]]) -> Events:
     """One sample per particle; also of none."""
-    columns: dict[str, list[Array]] = {"index": [np.zeros((0, 3))], "deposit": [np.zeros((0, 6))]}
-    where: dict[str, list[Array]] = {
-        k: [np.zeros((0, *shape))] for k, (_, shape) in METADATA.layout.items()
-    }
-    counts, vertices = [], [np.zeros((0, 3))]
-    for _, _, p in found:
-        energy = p.deposit.sum(1)
-        first = start(p.index, energy, TPC.shape)
-        kept = inside(p.index, first, TPC.shape)
-        counts.append(int(kept.sum()))
-        columns["index"].append(p.index[kept] - first)
-        columns["deposit"].append(p.deposit[kept])
-        row = describe(p.index, energy, first, TPC.shape, DETECTOR)
-        for name, values in row.items():
-            where[name].append(values)
-        vertices.append((p.vertex - row["centre"][0])[None])
+    each = [p for _, _, p in found]
+    counts = np.array([len(p.index) for p in each], np.int64)
+    index = np.concatenate([np.zeros((0, 3), np.int64), *(p.index for p in each)])
+    labelled = _labelled(np.concatenate([np.zeros((0, FAMILIES)), *(p.deposit for p in each)]))
+    streams, centre = crops(counts, index, labelled.pop("energy"), labelled)
     truth = {
-        "pid": np.array([p.kind for _, _, p in found], np.int64),
-        "momentum": np.array([p.momentum for _, _, p in found]),
-        "energy": np.array([p.energy for _, _, p in found]),
-        "vertex": np.concatenate(vertices),
-        "origin": np.ones(len(found), np.int64),
+        "pid": np.array([p.kind for p in each], np.int64),
+        "momentum": np.array([p.momentum for p in each]),
+        "energy": np.array([p.energy for p in each]),
+        "vertex": np.concatenate([np.zeros((0, 3)), *(p.vertex[None] for p in each)]) - centre,
+        "origin": np.ones(len(each), np.int64),
     }
-    deposit = np.concatenate(columns["deposit"])
-    tpc = {"index": np.concatenate(columns["index"]), **_labelled(deposit)}
-    return build(
-        PILARNET,
-        [f"{seed}/{number}/{i}" for number, i, _ in found],
-        {
-            "tpc": Rows(np.array(counts, np.int64), tpc),
-            "metadata": Rows(
-                np.ones(len(found), np.int64), {k: np.concatenate(v) for k, v in where.items()}
-            ),
-        },
-        truth,
-        group=np.array([number for number, _, _ in found], np.int64),
-    )
+    keys = [f"{seed}/{number}/{i}" for number, i, _ in found]
+    group = np.array([number for number, _, _ in found], np.int64)
+    return build(PILARNET, keys, streams, truth, group=group)
 
 
 def _labelled(deposit: Array) -> dict[str, Array]:

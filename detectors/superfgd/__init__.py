@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from intarsia.core.crop import context
-from intarsia.core.detector import Augmentation, Detector, Display, Frame, Simulation
+from intarsia.core.detector import Augmentation, Detector, Display, Frame, Reader, Simulation
 from intarsia.core.hookspecs import hookimpl
 from intarsia.core.streams import Axis, Column, Label, VoxelGrid
 
@@ -79,6 +79,16 @@ SUPERFGD = Detector(
     streams=(CUBES, CONTEXT),
     truth=TRUTH,
     simulation=SIMULATION,
+    readers=(
+        Reader(
+            name="pt",
+            suffixes=(".pt",),
+            open="intarsia.detectors.superfgd.pt_reader:particle",
+            options={"key": "", "order": "", "unlabelled": 0},
+            about="the benchmark's dictionaries, one particle each; key: that holds the class; "
+            "order: of numbered classes; unlabelled: 1 to admit files without a class",
+        ),
+    ),
     # Both charges of a kind are one class, so that a mirror keeps it.
     augmentations=(
         Augmentation(kind="mirror", axis="x"),

@@ -1,0 +1,162 @@
+"""larcv3's HDF5 files: sparse images, clusters and particles of each event.
+
+Layout as larcv3 writes it (DeepLearnPhysics/larcv3, checked on a file of its own). Products are
+named by kind and producer, e.g. sparse3d and data. Voxel ids count the last axis fastest; larcv2's
+ROOT files count the first one fastest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from attrs import frozen
+
+from intarsia.core.errors import EventError, suggest
+from intarsia.core.events import Array
+
+from .boundaries import Ranges
+from .cells import cells_of_ids
+from .hdf5 import Hdf5
+from .values import numbers
+
+_EXTENT = ("first", "N")
+
+
+@frozen(eq=False)
+class Images:
+    """Sparse images of some events, one per projection; a 3D product has one per event.
+
+    counts: (B,) images of each event. projection: (m,) number of each. shape: (m, d) pixels along
+    the axes; pitch, origin: (m, d) of a pixel, of the lower corner, in the file's unit. voxels:
+    (m,) voxels of each image, or of all its clusters. index: (n, d), value: (n,) of all voxels end
+    to end. clusters: (m,) clusters of each image; cluster: (n,) number of a voxel's cluster in its
+    image; both only of cluster products.
+    """
+
+    counts: Array
+    projection: Array
+    shape: Array
+    pitch: Array
+    origin: Array
+    voxels: Array
+    index: Array
+    value: Array
+    clusters: Array
+    cluster: Array
+
+    @property
+    def image(self) -> Array:
+        """Image of each voxel, (n,)."""
+        return np.repeat(np.arange(len(self.voxels)), self.voxels)
+
+    @property
+    def event(self) -> Array:
+        """Event of each image, (m,)."""
+        return np.repeat(np.arange(len(self.counts)), self.counts)
+
+
+class Larcv3:
+    """An open larcv3 HDF5 file. Products that are asked for and missing are an EventError."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._file = path, Hdf5(path)
+        self._events = self._file.rows("Events/event_id")
+
+    def __len__(self) -> int:
+        return self._events
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    @property
+    def products(self) -> tuple[str, ...]:
+        """What the file holds, e.g. ("particle_mcst", "sparse3d_data")."""
+        return tuple(n.removesuffix("_group") for n in self._file.names("Data"))
+
+    def keys(self, first: int, last: int) -> list[str]:
+        """``RUN.SUBRUN/EVENT`` of each event; where the file does not know, its own name and row."""
+        table = self._file.table("Events/event_id", first, last, ("run", "subrun", "event"))
+        numbered = zip(range(first, last), *(table[c].tolist() for c in table), strict=True)
+        return [
+            f"{run}.{subrun}/{event}"
+            if min(run, subrun, event) >= 0
+            else f"{self._path.stem}/{row}"
+            for row, run, subrun, event in numbered
+        ]
+
+    def sparse(self, product: str, first: int, last: int) -> Images:
+        """The sparse images called `product`, e.g. "sparse2d_wire", of events `first` to `last`."""
+        group = self._group(product)
+        images = self._extents(f"{group}/extents", first, last, f"{group}/voxel_extents")
+        inner = self._file.gather(f"{group}/voxel_extents", images, (*_EXTENT, "ID"))
+        rows = self._file.rows(f"{group}/voxels")
+        owned = Ranges.of_extents(inner["first"], inner["N"], rows, f"{group}/voxel_extents")
+        none = np.zeros(0, np.int64)
+        return self._images(group, images, inner["ID"], owned, owned.counts, none, none)
+
+    def clusters(self, product: str, first: int, last: int) -> Images:
+        """The clusters called `product`, e.g. "cluster3d_mcst"; a voxel may be in several."""
+        group = self._group(product)
+        images = self._extents(f"{group}/extents", first, last, f"{group}/projection_extents")
+        middle = self._file.gather(f"{group}/projection_extents", images, (*_EXTENT, "ID"))
+        rows = self._file.rows(f"{group}/cluster_extents")
+        each = Ranges.of_extents(middle["first"], middle["N"], rows, f"{group}/projection_extents")
+        inner = self._file.gather(f"{group}/cluster_extents", each, _EXTENT)
+        rows = self._file.rows(f"{group}/voxels")
+        owned = Ranges.of_extents(inner["first"], inner["N"], rows, f"{group}/cluster_extents")
+        number = np.arange(len(owned)) - np.repeat(
+            np.cumsum(each.counts) - each.counts, each.counts
+        )
+        cluster = np.repeat(number, owned.counts)
+        voxels = each.total(owned.counts)
+        return self._images(group, images, middle["ID"], owned, voxels, each.counts, cluster)
+
+    def particles(
+        self, product: str, first: int, last: int, columns: Iterable[str]
+    ) -> tuple[Array, dict[str, Array]]:
+        """Particles of each event, (B,), and `columns` of all, end to end."""
+        group = self._group(product)
+        owned = self._extents(f"{group}/extents", first, last, f"{group}/particles")
+        return owned.counts, self._file.gather(f"{group}/particles", owned, columns)
+
+    def _group(self, product: str) -> str:
+        if product not in self.products:
+            has = ", ".join(self.products) or "nothing"
+            raise EventError(
+                f"{product}: not in the file{suggest(product, self.products)} (it has: {has})"
+            )
+        return f"Data/{product}_group"
+
+    def _extents(self, name: str, first: int, last: int, inner: str) -> Ranges:
+        if self._file.rows(name) != len(self):
+            raise EventError(f"{name}: {self._file.rows(name)} rows for {len(self)} events")
+        table = self._file.table(name, first, last, _EXTENT)
+        return Ranges.of_extents(table["first"], table["N"], self._file.rows(inner), name)
+
+    def _images(
+        self, group: str, images: Ranges, projection: Array, owned: Ranges, voxels: Array,
+        clusters: Array, cluster: Array,
+    ) -> Images:  # fmt: skip
+        """Images with the voxels `owned`, of which each has `voxels`."""
+        columns = ("image_sizes", "number_of_voxels", "origin")
+        meta = self._file.gather(f"{group}/image_meta", images, columns)
+        size, shape, origin = (
+            numbers(meta[c], f"{group}/image_meta.{c}", (None, None)) for c in columns
+        )
+        if shape.size and (shape.min() < 1 or shape.max() > 2**20):
+            raise EventError(f"{group}/image_meta.number_of_voxels: {shape.max()} pixels")
+        found = self._file.gather(f"{group}/voxels", owned, ("id", "value"))
+        shape = shape.astype(np.int64)
+        index = np.zeros((len(found["id"]), shape.shape[1]), np.int64)
+        image = np.repeat(np.arange(len(voxels)), voxels)
+        for one in np.unique(shape, axis=0):
+            mine = (shape == one).all(1)[image]
+            index[mine] = cells_of_ids(found["id"][mine], tuple(one), "C", f"{group}/voxels.id")
+        pitch = size.astype(np.float64) / shape
+        return Images(
+            images.counts, projection, shape, pitch, origin, voxels, index, found["value"],
+            clusters, cluster,
+        )  # fmt: skip
