@@ -98,7 +98,7 @@ def shares(row: Array, classes: Array, weights: Array, n: int, k: int) -> Array:
     flat = row[known] * k + classes[known]
     sums = np.bincount(flat, weights[known], minlength=n * k).reshape(-1, k)
     whole = sums.sum(axis=1, keepdims=True)
-    found: Array = np.divide(sums, whole, out=np.full_like(sums, np.nan), where=whole > 0)
+    found: Array = np.divide(sums, whole, out=np.full(sums.shape, np.nan), where=whole > 0)
     return found
 
 
