@@ -39,7 +39,7 @@ class Format:
     suffix: str
     write: Callable[[Path], object]
     columns: str = ""
-    options: Mapping[str, str] = field(factory=dict)
+    options: Mapping[str, int | float | str] = field(factory=dict)
 
 
 @frozen
@@ -172,8 +172,7 @@ def _hdf5_column(file, name: str, rng) -> tuple[str, str]:
             file.create_dataset(name, (0,), h5py.vlen_dtype(inner), maxshape=(None,))
             return f"{name}: {how}", may
         with np.errstate(invalid="ignore"):
-            values[i] = changed.astype(inner)
-        file[name][...] = values
+            file[name][i] = changed.astype(inner)
         return f"{name}[{i}]: {how}", "other"
     if dtype.names:
         column = dtype.names[int(rng.integers(len(dtype.names)))]

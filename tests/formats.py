@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from damage import Format
-from writers import fasercal
+from writers import fasercal, pilarnet, superfgd
 
 from intarsia.detectors.fasercal import FASERCAL_A
+from intarsia.detectors.pilarnet import PILARNET, PILARNET_EVENT
+from intarsia.detectors.superfgd import SUPERFGD
 
 FORMATS = (
     Format(
@@ -23,5 +25,46 @@ FORMATS = (
         suffix=".npz",
         write=lambda path: fasercal.write_npz(path, fasercal.newer(fasercal.drawn(4))),
         columns="npz",
+    ),
+    Format(
+        name="pilarnet_larcv3",
+        detector=PILARNET,
+        reader="larcv3",
+        suffix=".h5",
+        write=lambda path: pilarnet.write_larcv3(path, pilarnet.drawn(5)),
+        columns="hdf5",
+        options={"least": 5},
+    ),
+    Format(
+        name="pilarnet_event_larcv3",
+        detector=PILARNET_EVENT,
+        reader="larcv3",
+        suffix=".h5",
+        write=lambda path: pilarnet.write_larcv3(path, pilarnet.drawn(6)),
+        columns="hdf5",
+    ),
+    Format(
+        name="pilarnet_m",
+        detector=PILARNET,
+        reader="pilarnet_m",
+        suffix=".h5",
+        write=lambda path: pilarnet.write_m(path, pilarnet.drawn(7)),
+        columns="hdf5",
+        options={"least": 5},
+    ),
+    Format(
+        name="pilarnet_m_v1",
+        detector=PILARNET_EVENT,
+        reader="pilarnet_m",
+        suffix=".h5",
+        write=lambda path: pilarnet.write_m(path, pilarnet.drawn(8), "v1"),
+        columns="hdf5",
+    ),
+    Format(
+        name="superfgd",
+        detector=SUPERFGD,
+        reader="pt",
+        suffix=".pt",
+        write=lambda path: superfgd.write_pt(path, superfgd.drawn(9, pdg=13)),
     ),
 )
