@@ -112,7 +112,7 @@ def test_momenta_become_the_quantities_of_the_decision():
         medians = [np.median((size - r) / size) for r in reco]
         assert found[quantity]["per_seed"]["median"] == pytest.approx(medians)
         assert found[quantity]["median"][0] == pytest.approx(np.mean(medians))
-        assert set(found[quantity]) == {"sigma_mad", "median", "angle_mrad", "per_seed"}
+        assert set(found[quantity]) == {"sigma_mad", "median", "angle_mrad", "per_seed", "spread"}
 
 
 def momenta(truth, seed):
