@@ -20,6 +20,7 @@ from .errors import CheckpointError, suggest
 
 FORMAT = 1
 KEY = "intarsia"  # of the header's metadata
+SEAL = "sha256"  # the entry beside the card's that tells whether the file is damaged
 LIMIT = 100_000_000  # bytes of header that safetensors allows
 
 
@@ -33,7 +34,8 @@ class Card:
 
     declaration: of the detector, see `detector.declaration`. recipe: resolved, see
     `recipe_load.dump`. normalisation: of the inputs, per stream and column. parents: sha256 of the
-    files the training started from. sizes: whatever else fixes the shapes of the weights.
+    files the training started from. sizes: whatever else fixes the shapes of the weights. transfer: the
+    transfer card of weights from elsewhere, see `intarsia.core.transfer`.
     """
 
     detector: str
@@ -47,6 +49,7 @@ class Card:
     versions: Mapping[str, str] = field(factory=dict)
     parents: tuple[str, ...] = field(default=(), converter=_tuple)
     sizes: Mapping[str, Any] = field(factory=dict)
+    transfer: Mapping[str, Any] = field(factory=dict)
     format: int = FORMAT
 
 
@@ -77,7 +80,7 @@ def read_card(path: Path) -> Card:
         )
     try:
         values = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: its card is not JSON: {error}") from error
     if not isinstance(values, dict):
         raise CheckpointError(f"{path}: its card is not a mapping")
@@ -85,6 +88,7 @@ def read_card(path: Path) -> Card:
         raise CheckpointError(
             f"{path}: its card is of format {found}, this intarsia reads format {FORMAT}"
         )
+    values.pop(SEAL, None)
     faults = _faults(values)
     if faults:
         raise CheckpointError("\n".join(f"{path}: its card {fault}" for fault in faults))
@@ -117,7 +121,7 @@ def _header(path: Path) -> dict[str, Any]:
             header = json.loads(start[8:] + file.read(length - 1))
     except OSError as error:
         raise CheckpointError(f"{path}: {error.strerror}") from error
-    except ValueError as error:  # not JSON, or not text
+    except (ValueError, RecursionError) as error:  # not JSON, or not text
         raise CheckpointError(foreign) from error
     if not isinstance(header, dict):
         raise CheckpointError(foreign)

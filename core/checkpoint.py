@@ -1,4 +1,7 @@
-"""Checkpoints that say what they are: safetensors, with a card in the header. No pickle anywhere."""
+"""Checkpoints that say what they are: safetensors, with a card in the header. No pickle anywhere.
+
+A seal beside the card, sha256 of all that the file holds, tells a damaged file from a whole one.
+"""
 
 from __future__ import annotations
 
@@ -9,23 +12,24 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
-from .card import KEY, Card, card_json, read_card
+from .card import KEY, SEAL, Card, card_json, read_card
 from .errors import CheckpointError
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], card: Card) -> None:
     """Write `tensors` and `card` to `path`, whole or not at all."""
-    _write(path, tensors, {KEY: card_json(card)})
+    _write(path, tensors, KEY, card_json(card))
 
 
 def load(path: Path) -> tuple[dict[str, Tensor], Card]:
-    """Tensors and card of the checkpoint `path`; CheckpointError if it is not one of ours."""
+    """Tensors and card of the checkpoint `path`; CheckpointError if it is not a whole one of ours."""
     card = read_card(path)
-    return _read(path), card
+    return _read(path, KEY, "has no card")[0], card
 
 
 def digest(path: Path) -> str:
@@ -39,26 +43,19 @@ def digest(path: Path) -> str:
 
 def save_state(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
     """Write what resuming needs: `tensors`, and `state` as JSON in the header."""
-    _write(path, tensors, {"resume": json.dumps(state)})
+    _write(path, tensors, "resume", json.dumps(state))
 
 
 def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """What `save_state` wrote; CheckpointError if the file is something else."""
-    try:
-        with safe_open(path, "pt") as file:
-            text = (file.metadata() or {}).get("resume")
-    except SafetensorError as error:
-        raise CheckpointError(f"{path}: not a whole safetensors file: {error}") from error
-    except OSError as error:
-        raise CheckpointError(f"{path}: {error.strerror or error}") from error
-    if text is None:
-        raise CheckpointError(f"{path}: holds no state to resume from")
-    state: dict[str, Any] = json.loads(text)
-    return _read(path), state
+    return _read(path, "resume", "holds no state to resume from")
 
 
-def _write(path: Path, tensors: Mapping[str, Tensor], header: dict[str, str]) -> None:
+def _write(path: Path, tensors: Mapping[str, Tensor], key: str, text: str) -> None:
+    """`text`, a mapping in JSON, gets the seal as an entry: with two keys the order would vary."""
     plain = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+    values = json.loads(text)
+    header = {key: json.dumps({**values, SEAL: _seal(plain, values)})}
     half = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         save_file(plain, half, header)
@@ -67,8 +64,33 @@ def _write(path: Path, tensors: Mapping[str, Tensor], header: dict[str, str]) ->
         half.unlink(missing_ok=True)
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def _read(path: Path, key: str, without: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors, and what the header says under `key`; CheckpointError unless all is as written."""
     try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise CheckpointError(f"{path}: not a whole safetensors file: {error}") from error
+        with safe_open(path, "pt") as file:
+            text = (file.metadata() or {}).get(key)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        values = None if text is None else json.loads(text)
+    except (SafetensorError, ValueError, RecursionError) as error:
+        said = str(error)[:200]
+        raise CheckpointError(f"{path}: not a whole safetensors file: {said}") from error
+    except OSError as error:
+        raise CheckpointError(f"{path}: {error.strerror or error}") from error
+    if values is None:
+        raise CheckpointError(f"{path}: {without}")
+    seal = values.pop(SEAL, None) if isinstance(values, dict) else None
+    if seal is None:
+        raise CheckpointError(f"{path}: has no seal; it was not written by this intarsia")
+    if seal != _seal(tensors, values):
+        raise CheckpointError(f"{path}: is damaged: it does not hold what was written")
+    return tensors, values
+
+
+def _seal(tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> str:
+    """sha256 of what the header says and of name, type, shape and bytes of every tensor."""
+    hashed = sha256(json.dumps(values, sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        hashed.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        hashed.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return hashed.hexdigest()

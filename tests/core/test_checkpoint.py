@@ -2,10 +2,12 @@ import hashlib
 import json
 import struct
 
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
-from intarsia.core.card import Card
+from intarsia.core.card import Card, card_json
 from intarsia.core.checkpoint import digest, load, load_state, save, save_state
 from intarsia.core.errors import CheckpointError
 
@@ -169,3 +171,89 @@ def test_the_digest_is_that_of_the_bytes(tmp_path):
     content = b"0123456789" * 300_000
     path.write_bytes(content)
     assert digest(path) == hashlib.sha256(content).hexdigest()
+
+
+def test_the_same_weights_and_card_give_the_same_bytes(tmp_path):
+    paths = [tmp_path / f"{i}.safetensors" for i in range(8)]
+    for path in paths:
+        save(path, tensors(), CARD)
+    assert len({digest(path) for path in paths}) == 1
+
+
+def test_any_flipped_bit_is_noticed_or_changes_nothing(tmp_path):
+    path = tmp_path / "x.safetensors"
+    save(path, tensors(), CARD)
+    content = path.read_bytes()
+    rng = np.random.default_rng(0)
+    noticed = 0
+    for bit in rng.choice(8 * len(content), 400, replace=False).tolist():
+        damaged = bytearray(content)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        try:
+            found, card = load(path)
+        except CheckpointError:
+            noticed += 1
+        else:
+            same(tensors(), found)
+            assert card_json(card) == card_json(CARD)
+    assert noticed > 390
+
+
+@pytest.mark.parametrize("share", np.linspace(0, 0.9999, 23))
+def test_a_file_cut_anywhere_is_noticed(tmp_path, share):
+    path = tmp_path / "x.safetensors"
+    save(path, tensors(), CARD)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(CheckpointError, match=str(path)):
+        load(path)
+
+
+def framed(header: bytes, numbers: bytes = b"") -> bytes:
+    return len(header).to_bytes(8, "little") + header + numbers
+
+
+def hostile(**entries) -> bytes:
+    card = {"intarsia": card_json(CARD)}
+    return framed(json.dumps({"__metadata__": card, **entries}).encode())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"\xff" * 64,
+        (2**63).to_bytes(8, "little") + b"{}",
+        framed(b"{}"),
+        framed(b"{" + b'"a":[' * 100_000),
+        framed(b'{"__metadata__": {"intarsia": "' + b"[" * 100_000 + b'"}}'),
+        framed(b'{"__metadata__": {"intarsia": 3}}'),
+        framed(b'{"__metadata__": {"intarsia": "[]"}}'),
+        framed(b'{"__metadata__": []}'),
+        hostile(a=[]),
+        hostile(a={"dtype": "F32", "shape": [2], "data_offsets": [0, 10**30]}),
+        hostile(a={"dtype": "F32", "shape": [2], "data_offsets": [-8, 0]}),
+        hostile(a={"dtype": "F99", "shape": [0], "data_offsets": [0, 0]}),
+        hostile(a={"dtype": "F32", "shape": [10**18, 10**18], "data_offsets": [0, 0]}),
+        hostile(),
+    ],
+    ids=range(16),
+)
+def test_a_hostile_file_is_one_clear_error(tmp_path, content):
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(content)
+    for read in (load, load_state):
+        with pytest.raises(CheckpointError) as error:
+            read(path)
+        assert str(error.value).startswith(f"{path}: ")
+        assert len(str(error.value)) < 400
+
+
+def test_a_file_without_seal_is_refused(tmp_path):
+    path = tmp_path / "x.safetensors"
+    save_file({"a": torch.zeros(2)}, path, {"intarsia": card_json(CARD)})
+    with pytest.raises(CheckpointError) as error:
+        load(path)
+    assert str(error.value) == f"{path}: has no seal; it was not written by this intarsia"
