@@ -58,6 +58,14 @@ MATERIALS = (
         sternheimer=(0.16101, 3.2393, 0.1464, 2.4855, 3.1997, 0.0),
         x0=43.90, proton=81.3, pion=113.7, b=1.7,
     ),
+    # What FASERG4's DetectorConstruction.cc makes of polyvinyltoluene: hydrogen and carbon as 10 : 9
+    # by mass, where 10 : 9 are their atoms. Bragg's rule from PDG's elements; density effect by
+    # Sternheimer and Peierls (PRB 3, 3681). For comparison with the collaboration's samples.
+    Material(
+        name="FASERG4 plastic", density=1.03, za=0.7588, z=1.8, excitation=30.1,
+        sternheimer=(0.07077, 3.0, 0.2, 2.0, 1.3337, 0.0),
+        x0=51.44, proton=63.9, pion=94.6, b=1.8,
+    ),
     Material(  # polystyrene
         name="PS", density=1.060, za=0.53768, z=5.7, excitation=68.7,
         sternheimer=(0.16454, 3.2224, 0.1647, 2.5031, 3.2999, 0.0),

@@ -14,22 +14,17 @@ from intarsia.core.detector import Detector, Reader, Simulation
 from intarsia.core.hookspecs import hookimpl
 
 from .generations import GENERATION_A, GENERATION_B, GENERATION_C
+from .options import DEFAULTS
 from .streams import declare
 
 SIMULATION = Simulation(
     make="intarsia.detectors.fasercal.simulation:make",
-    options={
-        "mix": "balanced",
-        "generator": "builtin",
-        "spectrum": "",
-        "photo_electrons": 10.0,
-        "cross_talk": 0.03,
-        "threshold": 0.5,
-        "iterations": 8,
-    },
-    about="mix: balanced or nominal; generator of the interactions: builtin or pythia; spectrum: "
-    "histograms of the neutrinos' energies, a CSV or NPZ file; photo-electrons per MeV and fibre; light to each "
-    "neighbour; threshold in MeV; iterations of the reconstruction",
+    options=DEFAULTS,
+    about="mix: balanced or nominal; generator: builtin or pythia; spectrum: histograms of the "
+    "neutrinos' energies, a CSV or NPZ file; plastic: PVT or FASERG4 plastic; photo_electrons per "
+    "MeV and fibre; cross_talk: light to each neighbour; threshold in MeV; solver: mlem or "
+    "upstream; iterations of the mlem; noise: dark photo-electrons of a fibre; dead: share of "
+    "fibres; pile_up: muons that cross with an event",
 )
 
 

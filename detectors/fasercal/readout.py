@@ -17,7 +17,6 @@ from intarsia.core.simulation.random import poisson
 from intarsia.core.simulation.store import LIGHT
 
 ISOLATION = 1.0  # MeV that a voxel's six neighbours must have together (TPORecoEvent.cc)
-GHOST = 1e-3  # MeV; a voxel with less true energy is a ghost
 SEED = 1e-3  # MeV added to a first guess, so that it is never zero
 
 
@@ -55,8 +54,8 @@ def buffers(nx: int, ny: int, nz: int, modules: int) -> Buffers:
 
 
 @compiled
-def project(cell: Array, dep: Array, n: int, cross_talk: float, b: Buffers) -> None:
-    """Fill the views with the light of `n` cells.
+def project(cell: Array, dep: Array, n: int, cross_talk: float, quenched: bool, b: Buffers) -> None:
+    """Fill the views with the light of `n` cells, or with their true energy if not `quenched`.
 
     A cube passes the share `cross_talk` to each of its four neighbours in x and y; where there is
     none, at the sides, it keeps it.
@@ -69,7 +68,7 @@ def project(cell: Array, dep: Array, n: int, cross_talk: float, b: Buffers) -> N
     ny = yz.shape[1]
     planes = nz // xy.shape[0]
     for i in range(n):
-        light = dep[i, LIGHT]
+        light = dep[i, LIGHT] if quenched else dep[i, 0] + dep[i, 1] + dep[i, 2]
         z = cell[i] % nz
         y = (cell[i] // nz) % ny
         x = cell[i] // (nz * ny)
@@ -98,16 +97,31 @@ def project(cell: Array, dep: Array, n: int, cross_talk: float, b: Buffers) -> N
 
 
 @compiled
-def digitise(view: Array, state: Array, per_mev: float, threshold: float) -> None:
-    """Photo-electron statistics and threshold of the fibres `view` (n,), in place, MeV."""
+def digitise(
+    view: Array, dead: Array, state: Array, per_mev: float, noise: float, threshold: float
+) -> None:
+    """Photo-electron statistics, `noise` and threshold of the fibres `view` (n,), in place, MeV.
+
+    dead: (n,) bool. noise: mean dark photo-electrons of a fibre.
+    """
     for i in range(view.shape[0]):
-        if view[i] > 0.0:
-            seen = poisson(state, view[i] * per_mev) / per_mev
+        if dead[i]:
+            view[i] = 0.0
+        elif view[i] > 0.0 or noise > 0.0:
+            seen = poisson(state, view[i] * per_mev + noise) / per_mev
             view[i] = seen if seen >= threshold else 0.0
 
 
 @compiled
-def _candidates(b: Buffers, m: int, planes: int, start: int) -> tuple[int, int]:
+def cut(view: Array, threshold: float) -> None:
+    """Set the fibres of `view` (n,) that are below `threshold` to zero."""
+    for i in range(view.shape[0]):
+        if view[i] < threshold:
+            view[i] = 0.0
+
+
+@compiled
+def candidates(b: Buffers, m: int, planes: int, start: int) -> tuple[int, int]:
     """List the voxels of module `m` that all views see, with a first guess of their energy.
 
     Returns the end of the list, which begins at `start`, and the number of runs.
@@ -193,7 +207,7 @@ def _fit(
 
 
 @compiled
-def _keep(b: Buffers, n: int, threshold: float) -> int:
+def keep(b: Buffers, n: int, threshold: float) -> int:
     """Drop voxels below `threshold` and isolated ones; how many are left, in order."""
     nz, ny, nx = b.xz.shape[0], b.yz.shape[1], b.xz.shape[1]
     dense = b.dense
@@ -235,35 +249,6 @@ def reconstruct(b: Buffers, threshold: float, iterations: int) -> int:
     total = np.zeros(b.runs.shape[0], np.float32)
     n = 0
     for m in range(modules):
-        n, runs = _candidates(b, m, planes, n)
+        n, runs = candidates(b, m, planes, n)
         _fit(b, m, planes, runs, iterations, total, yz, xy)
-    return _keep(b, n, threshold)
-
-
-@compiled
-def label(
-    b: Buffers, n: int, slot: Array, dep: Array, ghost: Array, category: Array, hierarchy: Array
-) -> int:
-    """Truth of the `n` voxels kept: writes ghost (n,) and shares (n, 3); how many are no ghosts.
-
-    category: electromagnetic, muonic, hadronic. hierarchy: background, primary, secondary.
-    Shares sum to one; NaN for ghosts.
-    """
-    real = 0
-    for i in range(n):
-        row = slot[b.voxel[i]]
-        total = 0.0
-        if row >= 0:
-            total = dep[row, 0] + dep[row, 1] + dep[row, 2]
-        ghost[i] = total < GHOST
-        if total < GHOST:
-            for c in range(3):
-                category[i, c] = hierarchy[i, c] = np.nan
-            continue
-        real += 1
-        for c in range(3):
-            category[i, c] = dep[row, c] / total
-        hierarchy[i, 0] = dep[row, 5] / total
-        hierarchy[i, 1] = dep[row, 3] / total
-        hierarchy[i, 2] = dep[row, 4] / total
-    return real
+    return keep(b, n, threshold)

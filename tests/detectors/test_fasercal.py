@@ -14,12 +14,12 @@ from particle import Particle
 from intarsia.core.errors import RunError
 from intarsia.core.events import Events, checked
 from intarsia.core.simulation import charm, decays
+from intarsia.core.simulation.materials import material
 from intarsia.core.simulation.random import seeded
 from intarsia.core.simulation.store import LIGHT, clear
 from intarsia.detectors.fasercal import FASERCAL, THREEDCAL, interaction
 from intarsia.detectors.fasercal.beam import MIXES, table
 from intarsia.detectors.fasercal.generations import GENERATION_B as GEOMETRY
-from intarsia.detectors.fasercal.readout import buffers, project
 from intarsia.detectors.fasercal.rear import rear
 from intarsia.detectors.fasercal.simulation import make, workspace
 
@@ -51,7 +51,7 @@ def test_declaration_needs_neither_numba_nor_torch():
 
 
 def test_radiation_lengths_of_a_module():
-    m = workspace("balanced").medium
+    m = workspace("balanced", "PVT").medium
     thick = m.layers[:5, 1] - m.layers[:5, 0]
     al, tungsten, pvt, al2, _ = thick * m.matter[m.layers[:5, 2].astype(int), 0]
     assert (tungsten, pvt) == (pytest.approx(0.285, abs=2e-3), pytest.approx(0.470, abs=2e-3))
@@ -101,7 +101,7 @@ def test_labels(events):
 
 
 def test_ghosts_have_no_truth_and_others_have():
-    space = workspace("balanced")
+    space = workspace("balanced", "PVT")
     e = make(7, 3, 1)
     s, t = space.store, e.streams["3dcal"]  # the store still holds the last event
     flat = np.ravel_multi_index(tuple(t["index"].T.astype(int)), THREEDCAL.shape)
@@ -109,19 +109,6 @@ def test_ghosts_have_no_truth_and_others_have():
     true = np.where(row >= 0, s.deposit[np.maximum(row, 0), :3].sum(1), 0.0)
     assert ((true < 1e-3) == (t["ghost"] == 1)).all()
     assert (s.deposit[:, LIGHT] >= 0).all()
-
-
-def test_projections_conserve_light():
-    b = buffers(48, 48, 200, 10)
-    cell = np.array([0, 5 * 200 + 7, (24 * 48 + 24) * 200 + 100], np.int64)
-    deposit = np.zeros((3, 7), np.float32)
-    deposit[:, LIGHT] = 2.0, 3.0, 4.0
-    project(cell, deposit, 3, 0.03, b)
-    for view in (b.xz, b.yz, b.xy):
-        assert view.sum() == pytest.approx(9.0, rel=1e-6)
-    assert b.xz[100, 24] == pytest.approx(4.0 * 0.94)
-    assert b.xy[5, 24, 24] == pytest.approx(4.0 * 0.88)
-    assert b.xy[5, 23, 24] == pytest.approx(4.0 * 0.03)
 
 
 def test_mixes():
@@ -178,7 +165,7 @@ def test_muons_have_the_charge_and_about_the_momentum_they_should():
 
 
 def test_taus_and_charmed_hadrons_fly_as_far_as_they_should():
-    space, vertex = workspace("balanced"), (3.0, -2.0, -900.0)
+    space, vertex = workspace("balanced", "PVT"), (3.0, -2.0, -900.0)
     bank, medium, state = space.store, space.medium, seeded(5, 5)
     assert pytest.approx(Particle.from_pdgid(15).ctau, rel=5e-3) == interaction.TAU_FLIGHT
     for pdg, mass, flight in (
@@ -212,9 +199,49 @@ def test_options_that_are_wrong_are_named():
         ("iterations", 2.5),
         ("photo_electrons", 0),
         ("cross_talk", "a"),
+        ("noise", -1),
+        ("dead", 1.5),
+        ("pile_up", "many"),
+        ("solver", "art"),
+        ("plastic", "PTV"),
     ):
         with pytest.raises(RunError, match=name):
             make(1, 0, 1, **{name: value})
+
+
+def test_noise_and_dead_fibres_make_more_and_fewer_voxels():
+    plain, noisy, dead = (
+        make(5, 0, 12, **how).streams["3dcal"] for how in ({}, {"noise": 3.0}, {"dead": 0.2})
+    )
+    assert noisy["ghost"].sum() > 1.04 * plain["ghost"].sum()
+    ends = np.minimum(dead.offsets[-1], plain.offsets[-1])
+    assert ends == dead.offsets[-1] < 0.8 * plain.offsets[-1]
+    used = np.zeros((200, 48), bool)
+    used[dead["index"][:, 2], dead["index"][:, 0]] = True
+    lit = np.zeros((200, 48), bool)
+    lit[plain["index"][:, 2], plain["index"][:, 0]] = True
+    assert (lit & ~used).sum() > 0.15 * lit.sum()  # whole fibres are missing, in all events
+
+
+def test_muons_that_cross_are_background_and_make_tracks():
+    plain, crowded = make(5, 0, 12), make(5, 0, 12, pile_up=4.0)
+    assert crowded.streams["muon"].offsets[-1] > plain.streams["muon"].offsets[-1] + 6
+    share = [
+        np.nansum(t["category"][:, 1].astype(float) * t["hierarchy"][:, 0].astype(float))
+        for t in (plain.streams["3dcal"], crowded.streams["3dcal"])
+    ]
+    assert share[1] > share[0] + 1000
+    np.testing.assert_array_equal(plain.truth["energy"], crowded.truth["energy"])
+
+
+def test_the_collaborations_solver_and_plastic_can_be_chosen():
+    for how in ({"solver": "upstream"}, {"plastic": "FASERG4 plastic"}):
+        made = make(5, 0, 4, **how)
+        checked(made, FASERCAL)
+        same(made, make(5, 0, 4, **how))
+        assert made.streams["3dcal"].offsets[-1] != make(5, 0, 4).streams["3dcal"].offsets[-1]
+    plastic = material("FASERG4 plastic")
+    assert plastic.radiation_length == pytest.approx(499.0, rel=2e-3)
 
 
 def test_no_events_are_events_too():
