@@ -192,13 +192,15 @@ def momenta(
     E_vis and p_miss_T are size and transverse size of the visible momentum, p_jet and p_lepton the
     sizes of the others (arXiv:2604.07037, appendix C 2). Of each `resolution`, and ``angle_mrad``: the
     median angle between prediction and truth, of p_miss_T in the transverse plane. A true momentum of
-    zero, as of the lepton of a neutral current, does not count.
+    zero, as of the lepton of a neutral current, does not count, nor does a transverse one that is
+    less than a millionth of the whole: what rounding leaves of zero.
     """
     flat = np.array([1.0, 1.0, 0.0])
     parts = {"E_vis": (0, 1.0), "p_miss_T": (0, flat), "p_lepton": (2, 1.0), "p_jet": (1, 1.0)}
     found = {}
     for name, (row, keep) in parts.items():
         p, t = prediction[:, row] * keep, truth[:, row] * keep
+        t[np.linalg.norm(t, axis=1) < 1e-6 * np.linalg.norm(truth[:, row], axis=1)] = 0
         sizes = np.linalg.norm(p, axis=1), np.linalg.norm(t, axis=1)
         gaps = angle(p, t)
         turned = _statistics(gaps[np.isfinite(gaps)], {"angle_mrad": np.median}, rng, resamples)

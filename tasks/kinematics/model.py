@@ -19,6 +19,7 @@ from intarsia.core.task_module import Setting, TaskModule
 from intarsia.tasks.kinematics import Kinematics
 
 HIGHEST = 20.0  # log1p(p / unit) beyond which a prediction is cut off, so that it stays finite
+ROUNDING = 1e-6  # pT below this share of a momentum is what float32 leaves of zero
 
 
 class Momenta(TaskModule):
@@ -75,12 +76,14 @@ class Momenta(TaskModule):
         return with_lepton(torch.stack([batch.truth[n] for n in self.names], 1))
 
     def coordinates(self, momenta: Tensor) -> Tensor:
-        """Coordinates (B, 2, 4) of momenta (B, 2, 3); NaN stays, and phi of pT = 0 is NaN."""
+        """Coordinates (B, 2, 4) of momenta (B, 2, 3); NaN stays, and phi along z is NaN."""
         xy, z = momenta[..., :2], momenta[..., 2]
         transverse = xy.norm(dim=-1)
         sizes = torch.stack([transverse, z], -1)
         logs = sizes.sign() * torch.log1p(sizes.abs() / self.unit)
-        return torch.cat([xy / transverse[..., None], (logs - self.median) / self.width], -1)
+        turned = transverse > ROUNDING * momenta.norm(dim=-1)
+        phi = torch.where(turned[..., None], xy / transverse[..., None], torch.nan)
+        return torch.cat([phi, (logs - self.median) / self.width], -1)
 
     def momenta(self, coordinates: Tensor) -> Tensor:
         """Inverse of `coordinates`; a negative pT becomes 0, and without any direction phi is 0."""
