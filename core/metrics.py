@@ -156,10 +156,10 @@ def position(
     )
 
 
-def sigma_mad(residuals: Array, axis: int = -1) -> Array:
+def sigma_mad(values: Array, axis: int = -1) -> Array:
     """1.4826 times the median distance from the median: the width of a Gaussian core."""
-    middle = np.median(residuals, axis=axis, keepdims=True)
-    width: Array = 1.4826 * np.median(np.abs(residuals - middle), axis=axis)
+    middle = np.median(values, axis=axis, keepdims=True)
+    width: Array = 1.4826 * np.median(np.abs(values - middle), axis=axis)
     return width
 
 
@@ -170,10 +170,15 @@ def resolution(
 
     Events whose truth is zero have no such residual and do not count.
     """
+    gaps = residuals(prediction, truth)
+    return _statistics(gaps, {"sigma_mad": sigma_mad, "median": np.median}, rng, resamples)
+
+
+def residuals(prediction: Array, truth: Array) -> Array:
+    """(true - reco) / true of all numbers whose truth is known and not zero (decision 7)."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        residuals = ((truth.astype(np.float64) - prediction) / truth).reshape(-1)
-    residuals = residuals[np.isfinite(residuals)]
-    return _statistics(residuals, {"sigma_mad": sigma_mad, "median": np.median}, rng, resamples)
+        gaps: Array = ((truth.astype(np.float64) - prediction) / truth).reshape(-1)
+    return gaps[np.isfinite(gaps)]
 
 
 def angle(prediction: Array, truth: Array) -> Array:
@@ -184,23 +189,36 @@ def angle(prediction: Array, truth: Array) -> Array:
     return np.where(there, 1e3 * gaps, np.nan)
 
 
+def quantities(prediction: Array, truth: Array) -> dict[str, tuple[Array, Array]]:
+    """Predicted and true vectors, (B, 3) each, that are quoted of momenta (B, 3, 3).
+
+    Momenta are visible, jet and lepton, with z along the beam. E_vis and p_miss_T are size and
+    transverse size of the visible one, p_jet and p_lepton the sizes of the others
+    (arXiv:2604.07037, appendix C 2). A true transverse momentum of less than a millionth of the whole
+    is zero: what rounding leaves of it.
+    """
+    flat = np.array([1.0, 1.0, 0.0])
+    across = prediction[:, 0] * flat, truth[:, 0] * flat
+    size, whole = (np.linalg.norm(v, axis=1) for v in (across[1], truth[:, 0]))
+    across[1][size < 1e-6 * whole] = 0
+    return {
+        "E_vis": (prediction[:, 0], truth[:, 0]),
+        "p_miss_T": across,
+        "p_lepton": (prediction[:, 2], truth[:, 2]),
+        "p_jet": (prediction[:, 1], truth[:, 1]),
+    }
+
+
 def momenta(
     prediction: Array, truth: Array, rng: np.random.Generator, resamples: int = RESAMPLES
 ) -> dict[str, dict[str, Interval]]:
-    """What is quoted of momenta (B, 3, 3), visible, jet and lepton, with z along the beam.
+    """`resolution` of the sizes of each of the `quantities`, and ``angle_mrad``.
 
-    E_vis and p_miss_T are size and transverse size of the visible momentum, p_jet and p_lepton the
-    sizes of the others (arXiv:2604.07037, appendix C 2). Of each `resolution`, and ``angle_mrad``: the
-    median angle between prediction and truth, of p_miss_T in the transverse plane. A true momentum of
-    zero, as of the lepton of a neutral current, does not count, nor does a transverse one that is
-    less than a millionth of the whole: what rounding leaves of zero.
+    The latter is the median angle between prediction and truth, of p_miss_T in the transverse plane. A
+    true momentum of zero, as of the lepton of a neutral current, does not count.
     """
-    flat = np.array([1.0, 1.0, 0.0])
-    parts = {"E_vis": (0, 1.0), "p_miss_T": (0, flat), "p_lepton": (2, 1.0), "p_jet": (1, 1.0)}
     found = {}
-    for name, (row, keep) in parts.items():
-        p, t = prediction[:, row] * keep, truth[:, row] * keep
-        t[np.linalg.norm(t, axis=1) < 1e-6 * np.linalg.norm(truth[:, row], axis=1)] = 0
+    for name, (p, t) in quantities(prediction, truth).items():
         sizes = np.linalg.norm(p, axis=1), np.linalg.norm(t, axis=1)
         gaps = angle(p, t)
         turned = _statistics(gaps[np.isfinite(gaps)], {"angle_mrad": np.median}, rng, resamples)

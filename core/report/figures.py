@@ -11,12 +11,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from intarsia.core.events import Array
-from intarsia.core.metrics import distance
+from intarsia.core.metrics import distance, quantities
+from intarsia.core.metrics import residuals as relative
 from intarsia.core.store_predictions import Predictions
 
 from . import words
 from .run_data import Rows
 from .style import GREY, INK, LIGHT, bare, colour, label, title
+
+RESIDUALS = (-2.0, 1.0)  # range shown; those beyond are in the outermost bins
 
 
 def roc(starts: Mapping[str, Predictions], task: str, classes: Sequence[str]) -> Figure | None:
@@ -129,6 +132,34 @@ def distances(starts: Mapping[str, Predictions], task: str, unit: str) -> Figure
     axes.xaxis.set_minor_locator(NullLocator())
     label(axes, f"distance from the true {task} [{unit}]", "share of events closer")
     axes.legend(loc="upper left")
+    return figure
+
+
+def residuals(starts: Mapping[str, Predictions], task: str) -> Figure | None:
+    """Distribution of (true - predicted) / true of the quantities of a task of momenta."""
+    known = {
+        s: quantities(*(p.columns[f"{task}/{k}"] for k in ("prediction", "truth")))
+        for s, p in starts.items()
+        if f"{task}/truth" in p.columns
+    }
+    if not any(len(t) for q in known.values() for _, t in q.values()):
+        return None
+    names = list(next(iter(known.values())))
+    figure = Figure(figsize=(3.2 * len(names), 3.5), layout="constrained")
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        for number, (start, found) in enumerate(known.items()):
+            sizes = (np.linalg.norm(v, axis=1) for v in found[name])
+            gaps = np.clip(relative(*sizes), *RESIDUALS)
+            edges = np.linspace(*RESIDUALS, 36)
+            share = np.histogram(gaps, edges)[0] / max(1, len(gaps))
+            axes.stairs(share, edges, color=colour(start, number), lw=1.6, label=title(start))
+        axes.axvline(0, color=LIGHT, lw=1, zorder=0)
+        axes.set_title(words.quantity(name), fontsize=10)
+        axes.set_xlim(*RESIDUALS)
+        axes.set_ylim(bottom=0)
+        label(axes, "(true - predicted) / true", "share of events" if name == names[0] else "")
+    handles, texts = axes.get_legend_handles_labels()
+    figure.legend(handles, texts, loc="outside lower center", ncols=len(texts))
     return figure
 
 

@@ -117,17 +117,30 @@ def _parts(run: RunData, found: Mapping[str, Any]) -> Iterator[Part]:
                 note="Distances in mm with 95 % bootstrap intervals.",
                 figures=_some(_picture(run.path, drawn, f"{task}-distance", caption)),
             )
-    yield Part(
+    yield _numbers(run, found)
+    yield _pictures(run)
+    caption = "Loss over training steps: thin on training batches, thick on the validation split."
+    drawn = figures.losses(run.logs)
+    yield Part(title="Training", figures=_some(_picture(run.path, drawn, "losses", caption)))
+
+
+def _numbers(run: RunData, found: Mapping[str, Any]) -> Part:
+    """Momenta, and numbers that are no point: one table, and a figure for each task of momenta."""
+    columns = {k: v for p in run.starts.values() for k, v in p.columns.items()}
+    tasks = [k.removesuffix("/truth") for k, v in columns.items() if "/truth" in k and v.ndim == 3]
+    caption = "Relative residuals on the test split, first seed; outermost bins: all beyond."
+    return Part(
         title="Momenta and other numbers",
         table=tables.kinematics(found),
         note="sigma_MAD and median of the residuals (true - predicted) / true, and of momenta the "
         "angle between prediction and truth, with 95 % bootstrap intervals. The lepton is visible "
         "minus jet; neutral currents have none.",
+        figures=[
+            picture
+            for task, drawn in ((t, figures.residuals(run.starts, t)) for t in tasks)
+            for picture in _some(_picture(run.path, drawn, f"{task}-residuals", caption))
+        ],
     )
-    yield _pictures(run)
-    caption = "Loss over training steps: thin on training batches, thick on the validation split."
-    drawn = figures.losses(run.logs)
-    yield Part(title="Training", figures=_some(_picture(run.path, drawn, "losses", caption)))
 
 
 def _seeds(

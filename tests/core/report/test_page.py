@@ -59,11 +59,12 @@ def test_figures_lie_beside_the_page(run, html):
         "event-7.png",
         "kind_of-confusion.png",
         "kind_of-roc.png",
+        "kinematics-residuals.png",
         "losses.png",
         "overview.png",
         "vertex-distance.png",
     ]
-    assert len(re.findall("<figure>", html)) == 8
+    assert len(re.findall("<figure>", html)) == 9
 
 
 def test_metrics_are_written_as_strict_json(run, html):
