@@ -55,6 +55,15 @@ def write_predictions(path: Path, columns: Mapping[str, Array], attrs: Mapping[s
         file.attrs["predictions"] = FORMAT
 
 
+def is_predictions(path: Path) -> bool:
+    """Whether the file at `path` is one of predictions; false also if it cannot be opened."""
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            return "predictions" in file.attrs
+    except OSError:
+        return False
+
+
 def read_predictions(path: Path) -> Predictions:
     """The predictions in the file at `path`; EventError if it is missing, foreign or cut off."""
     if not path.is_file():

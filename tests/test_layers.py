@@ -23,7 +23,9 @@ READER = r".*_reader\.py"
 DOORS = {
     "lightning": r"core/train\w*\.py",
     "h5py": rf"core/store\w*\.py|core/reading/.*|{READER}",
-    "uproot": READER,
+    "uproot": rf"{READER}|core/export_root\.py",
+    "awkward": rf"{READER}|core/export_root\.py",
+    "pyarrow": r"core/export_parquet\.py",
     "spconv": r"core/tokens\.py",
     "yaml": r"core/yaml\.py",
     "cattrs": r"core/(structure|faults)\.py",

@@ -13,7 +13,7 @@ import typer
 from intarsia import __version__
 from intarsia.core.errors import IntarsiaError
 
-from . import check, doctor, plugins, prepare, run, show, simulate
+from . import check, doctor, export, plugins, prepare, run, show, simulate
 from .terminal import complain, say
 
 INTERRUPTED, CLOSED = 130, 141  # by Ctrl-C; output that nobody reads on: as shells report them
@@ -54,6 +54,7 @@ def _app() -> typer.Typer:
         (check.check, "intarsia check my_recipe.yaml model.dim=192"),
         (simulate.simulate, "intarsia simulate fasercal -n 1000 -o events.h5 --seed 1"),
         (prepare.prepare, "intarsia prepare fasercal data/ -o events.h5 --skip-broken"),
+        (export.export, "intarsia export events.h5 -o events.parquet"),
         (show.show, "intarsia show events.h5 -n 3 -o event.png"),
         (plugins.plugins, "intarsia plugins --plugin mydet.py"),
         (doctor.doctor, "intarsia doctor"),
