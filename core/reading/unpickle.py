@@ -176,13 +176,23 @@ def _encode(text: str, encoding: str = "latin1") -> bytes:
     return text.encode("latin1")
 
 
+def _dict(pairs: Any = ()) -> dict[Any, Any]:
+    return dict(_listed(pairs))
+
+
+def _set(items: Any = ()) -> set[Any]:
+    return set(_listed(items))
+
+
 def _no_bytes() -> bytes:
-    """How pickles of protocol 2 write that there are no bytes."""
+    """How pickles before protocol 3 write no bytes, e.g. those of an empty array."""
     return b""
 
 
-def _dict(*pairs: Any) -> dict[Any, Any]:
-    return dict(*pairs)
+def _listed(items: Any) -> Any:
+    if not isinstance(items, list | tuple):
+        raise EventError(f"makes a container of {type(items).__name__}")
+    return items
 
 
 _FUNCTIONS: Mapping[str, Callable[..., Any] | None] = {
@@ -197,8 +207,12 @@ _FUNCTIONS: Mapping[str, Callable[..., Any] | None] = {
             ("numeric._frombuffer", _Buffer),
         )
     },
+    **{
+        f"{module}.{name}": function
+        for module in ("__builtin__", "builtins")
+        for name, function in (("bytes", _no_bytes), ("set", _set), ("frozenset", _set))
+    },
     "_codecs.encode": _encode,
-    "__builtin__.bytes": _no_bytes,
     "collections.OrderedDict": _dict,
     "torch._utils._rebuild_tensor_v2": _Tensor,
     "torch._utils._rebuild_tensor": _Tensor,
