@@ -184,11 +184,15 @@ class Plan(Tensors):
 
 @frozen(eq=False)
 class Batch(Tensors):
-    """Events ready for the model: truth (B, ...) and a plan for each view that takes part."""
+    """Events ready for the model: truth (B, ...) and a plan for each view that takes part.
+
+    together: the samples laid out by physical event, one row each: particles of one event share it.
+    """
 
     truth: Mapping[str, Tensor]
     plans: Mapping[View, Plan]
     keys: tuple[str, ...]
+    together: Rows
 
     def __len__(self) -> int:
         return len(self.keys)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from torch.utils.data import DataLoader, Dataset
 
 from .augment import augmented
@@ -19,6 +19,7 @@ from .augmentation import Augmentation
 from .batch import Batch
 from .events import Array, Events
 from .planner import Planner
+from .split import event_of
 from .store import EventFile
 from .task import View
 
@@ -47,12 +48,20 @@ class Order:
     lanes: int = 1
     shuffle: bool = True
 
-    def batches(self, events: Array, rng: np.random.Generator) -> list[Array]:
+    def batches(
+        self, events: Array, rng: np.random.Generator, whole: list[Array] | None = None
+    ) -> list[Array]:
         """Numbers of the events of each batch.
 
-        events: ascending. A shuffled epoch leaves out what does not fill a batch, unless there is
-        no other batch; an unshuffled one has all events, in order.
+        events: ascending. whole: those that must share a batch, see `together`; a batch then has so
+        many of them as make `batch` events on average. A shuffled epoch leaves out what does not
+        fill a batch, unless there is no other batch; an unshuffled one has all events, in order.
         """
+        if whole:
+            firsts = np.array([w[0] for w in whole])
+            order = evolve(self, batch=max(1, round(self.batch * len(whole) / len(events))))
+            each = (np.searchsorted(firsts, b).tolist() for b in order.batches(firsts, rng))
+            return [np.concatenate([whole[i] for i in b]) for b in each]
         if not self.shuffle:
             return [events[i : i + self.batch] for i in range(0, len(events), self.batch)]
         cut = self._cut(np.concatenate([np.zeros(0, np.int64), *self._pools(events, rng)]))
@@ -75,6 +84,19 @@ class Order:
         if not whole:
             return [events] if len(events) else []
         return np.split(events[:whole], whole // self.batch)
+
+
+def together(file: EventFile, events: Array) -> list[Array] | None:
+    """The numbers `events` of each physical event whose particles are samples of their own.
+
+    In the order of their first ones; None where samples are whole events.
+    """
+    if not len(events) or file.keys[events[0]].count("/") < 2:
+        return None
+    found: dict[str, list[int]] = {}
+    for number in events.tolist():
+        found.setdefault(event_of(file.keys[number]), []).append(number)
+    return [np.array(numbers) for numbers in found.values()]
 
 
 @frozen(eq=False, kw_only=True)
@@ -100,7 +122,8 @@ class Sample:
     def epoch(self, number: int) -> Epoch:
         """The batches of epoch `number`."""
         rng = draws(self.seed, self.purpose, "order", number)
-        return Epoch(sample=self, number=number, batches=self.order.batches(self.events, rng))
+        batches = self.order.batches(self.events, rng, together(self.file, self.events))
+        return Epoch(sample=self, number=number, batches=batches)
 
     def steps(self) -> int:
         """Batches of an epoch; the same for every epoch."""
@@ -124,11 +147,19 @@ class Epoch(Dataset[Batch]):
         common = draws(s.seed, s.purpose, "views", self.number, i)  # equal on all ranks
         views = tuple(v for v in s.views if common.random() < v.probability)
         own = draws(s.seed, s.purpose, "masks", self.number, i, s.rank)
-        events = self._events(self.batches[i][s.rank :: s.world])
+        events = self._events(self._mine(self.batches[i]))
         if s.augment:
             luck = draws(s.seed, s.purpose, "augment", self.number, i, s.rank)
             events = augmented(events, s.planner.detector, s.augment, luck)
         return s.planner(events, views, own)
+
+    def _mine(self, numbers: Array) -> Array:
+        """Those of the batch `numbers` that this process has; particles of one event together."""
+        s = self.sample
+        whole = together(s.file, numbers) if s.world > 1 else None
+        if not whole:
+            return numbers[s.rank :: s.world]
+        return np.concatenate([numbers[:0], *whole[s.rank :: s.world]])
 
     def _events(self, numbers: Array) -> Events:
         """The events `numbers`, block by block."""

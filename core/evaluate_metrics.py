@@ -17,6 +17,7 @@ from .metrics import (
     Interval,
     classification,
     confusion,
+    confusion_highest,
     entropy_auroc,
     momenta,
     position,
@@ -127,6 +128,7 @@ def _task(p: Predictions, task: str, label: Label | None, resamples: int) -> dic
     names = label.classes if label else tuple(str(c) for c in range(scores.shape[1]))
     found = classification(scores, truth, weight, names, rng, resamples)
     found["confusion"] = confusion(scores, truth, weight, names)
+    found["confusion_highest"] = confusion_highest(scores, truth, weight, names)
     found["entropy_auroc"] = entropy_auroc(scores, truth, weight, rng, resamples)
     found["accuracy"] = _accuracy(scores, truth)
     return found

@@ -1,11 +1,12 @@
-"""Heads that read the latents of an event. Shape letters: B events, Q latents, D width."""
+"""Heads that read the latents of an event. Shape letters: B events (or particles), Q latents, D width, G rows of L particles of one event."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from .attention import Attention, xavier
+from .attention import Attention, Block, lay, xavier
+from .batch import Rows
 from .encoder import Encoded
 from .recipe import Model
 from .task import Reading
@@ -51,6 +52,33 @@ class TokenHead(nn.Module):
         context = self.norm_context(encoded.latents)
         seen = self.attention(self.norm_query(query), context, encoded.mask[:, None])
         out: Tensor = self.out(self.norm((query + seen)[:, 0]))
+        return out.float()
+
+
+class ContextHead(nn.Module):
+    """Particles of one event look at each other; then norm and linear map.
+
+    Each particle is [its global latent, its mean latent] brought to width D; `depth` blocks of
+    self-attention run over the particles of an event, and none sees another event's
+    (arXiv:2604.07037, section IV E: a light context transformer). scale: as for `PooledHead`.
+    """
+
+    def __init__(self, model: Model, outputs: int, scale: float, depth: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(2 * model.dim)
+        self.narrow = nn.Linear(2 * model.dim, model.dim).apply(xavier)
+        blocks = (Block(model.dim, model.heads, model.mlp) for _ in range(depth))
+        self.blocks = nn.ModuleList(blocks).apply(xavier)
+        self.norm_out = nn.LayerNorm(model.dim)
+        self.out = _small(model.dim, outputs, scale)
+
+    def forward(self, encoded: Encoded, together: Rows) -> Tensor:
+        """(B, outputs); together: the B particles laid out by event."""
+        x_bd = self.narrow(self.norm(encoded.pooled()))
+        x_gld = lay(x_bd, together.source, together.mask)
+        for block in self.blocks:
+            x_gld = block(x_gld, together.mask[:, None])
+        out: Tensor = self.out(self.norm_out(x_gld.flatten(0, 1)[together.slot]))
         return out.float()
 
 

@@ -140,6 +140,22 @@ def confusion(scores: Array, truth: Array, weight: Array, classes: Sequence[str]
     }
 
 
+def confusion_highest(
+    scores: Array, truth: Array, weight: Array, classes: Sequence[str]
+) -> dict[str, Any]:
+    """Row-normalised confusion where every event goes to its highest score.
+
+    The diagonal of ``matrix`` is the accuracy of each class (tables I and II of arXiv:2604.07037); rows
+    of classes without events are 0. weight: expected events that each stands for, (B,).
+    """
+    known, n = truth >= 0, scores.shape[1]
+    table = np.zeros((n, n))
+    np.add.at(table, (truth[known], scores[known].argmax(1)), weight[known])
+    rows = table.sum(1, keepdims=True)
+    matrix = np.divide(table, rows, out=np.zeros((n, n)), where=rows > 0)
+    return {"classes": list(classes), "matrix": matrix.tolist()}
+
+
 def distance(prediction: Array, truth: Array) -> Array:
     """d_PV: distances of predicted from true points, (B,) in the unit of both, (B, 3)."""
     gaps: Array = np.linalg.norm(prediction.astype(np.float64) - truth, axis=1)

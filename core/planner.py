@@ -20,6 +20,7 @@ from .events import Array, Events, Table
 from .normalise import scaled
 from .plan import Patches
 from .recipe import Model
+from .split import event_of
 from .streams import Column, DenseArray, TrackSet, VoxelGrid
 from .task import StreamKind, View
 
@@ -40,7 +41,7 @@ class Planner:
         """The batch of `events` with a plan for each of `views`; masks are drawn from `rng`."""
         truth = {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in events.truth.items()}
         plans = {view: self.plan(events, view, rng) for view in views}
-        return Batch(truth=truth, plans=plans, keys=events.keys)
+        return Batch(truth=truth, plans=plans, keys=events.keys, together=_together(events.keys))
 
     def plan(self, events: Events, view: View, rng: np.random.Generator) -> Plan:
         """What the encoder sees of `events` through `view`."""
@@ -55,6 +56,13 @@ class Planner:
             make = PLANS.get(type(stream)) or load(self.kinds[type(stream)].plan)
             streams[stream.name] = make(table, stream, scale, shown)
         return fuse(streams, len(events))
+
+
+def _together(keys: tuple[str, ...]) -> Rows:
+    """Samples laid out by the event part of their keys."""
+    number: dict[str, int] = {}
+    event = [number.setdefault(event_of(key), len(number)) for key in keys]
+    return Rows.of([np.array(event, np.int64)], len(number))
 
 
 def fuse(streams: Mapping[str, StreamPlan], b: int) -> Plan:

@@ -46,6 +46,10 @@ def _number(key: str) -> int:
     return sum(_share(key) >= bound for bound in _BOUNDS)
 
 
+def event_of(key: str) -> str:
+    """The event part of ``run/event`` or ``run/event/particle``."""
+    return "/".join(key.split("/")[:2])
+
+
 def _share(key: str) -> float:
-    event = "/".join(key.split("/")[:2])
-    return int.from_bytes(blake2b(event.encode(), digest_size=8).digest(), "big") / 2**64
+    return int.from_bytes(blake2b(event_of(key).encode(), digest_size=8).digest(), "big") / 2**64

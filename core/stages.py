@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from attrs import evolve, field, frozen
 
 from .augment import chosen
 from .card import Card
 from .checkpoint import digest, load
-from .data import Order, Sample, draws
+from .data import Order, Sample, draws, together
 from .detector import Detector, declaration
 from .errors import RunError
 from .events import Array
@@ -68,13 +69,20 @@ class Bench:
         return events
 
     def labelled(self, n: int, seed: int) -> Array:
-        """Numbers of `n` events of the training split, drawn by `seed`; RunError if it has fewer."""
+        """Numbers of `n` events of the training split, drawn by `seed`; RunError if it has fewer.
+
+        Where particles are samples, `n` of them: all of each event that is drawn, but for the last.
+        """
         events = self.split("train")
         if n > len(events):
             raise RunError(
                 f"{n} labelled events asked for, but the training split has {len(events)}"
             )
-        chosen = draws(seed, "labels").choice(events, n, replace=False)
+        rng, whole = draws(seed, "labels"), together(self.file, events)
+        if whole:
+            chosen = np.concatenate([whole[i] for i in rng.permutation(len(whole))])[:n]
+        else:
+            chosen = rng.choice(events, n, replace=False)
         chosen.sort()
         return chosen
 

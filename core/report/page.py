@@ -106,6 +106,12 @@ def _parts(run: RunData, found: Mapping[str, Any]) -> Iterator[Part]:
     for task, label in run.labels.items():
         if label.classes:
             yield _class_part(run, found, task)
+            yield Part(
+                title=f"{_heading(task)}: by highest score",
+                table=tables.highest(found, task),
+                note="Share of the events of each true class that go to each class; the diagonal is "
+                "the accuracy of the class. First seed.",
+            )
         elif label.moves == "point" and label.width == 3:
             drawn = figures.distances(run.starts, task, label.unit)
             caption = (

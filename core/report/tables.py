@@ -153,9 +153,23 @@ def classification(found: Mapping[str, Any], task: str) -> Table | None:
     for name, values in listed:
         per_class = [with_interval(values["auc"].get(c)) for c in classes]
         accuracy = words.number(values.get("accuracy"))
-        body.append([name, with_interval(values["auc_macro"]), *per_class, accuracy])
+        doubt = with_interval(values.get("entropy_auroc"))
+        body.append([name, with_interval(values["auc_macro"]), *per_class, accuracy, doubt])
     heads = ["", "macro AUROC", *(c.replace("_", " ") for c in classes), "accuracy"]
-    return Table(heads, body)
+    return Table([*heads, "entropy AUROC"], body)
+
+
+def highest(found: Mapping[str, Any], task: str) -> Table | None:
+    """Where events of each class go, by highest score, for every start."""
+    body, classes = [], []
+    for start, values in found.get("starts", {}).items():
+        if table := values.get(task, {}).get("confusion_highest"):
+            classes = [c.replace("_", " ") for c in table["classes"]]
+            body += [
+                [f"{title(start)}: true {name}", *(words.number(x) for x in row)]
+                for name, row in zip(classes, table["matrix"], strict=True)
+            ]
+    return Table(["", *classes], body) if body else None
 
 
 def _listed(found: Mapping[str, Any], task: str) -> list[tuple[str, Any]]:

@@ -1,4 +1,4 @@
-"""Event classification: neutrino flavour, decay of charmed hadrons, or any other class of an event."""
+"""Classification: neutrino flavour, decay of charmed hadrons, kind of a particle, or any other."""
 
 from __future__ import annotations
 
@@ -25,12 +25,23 @@ class Charm(Classify):
     truth: str = "charm"
 
 
+@frozen(kw_only=True)
+class Pid(Classify):
+    """Options of particle identification: those of event classification, and the event's context.
+
+    context: blocks of attention among the particles of one event; without any, each is alone.
+    """
+
+    truth: str = "pid"
+    context: int = field(default=0, validator=ge(0))
+
+
 def _needs(options: Classify, detector: Detector) -> Needs:
     return Needs(truth=(options.truth,))
 
 
-def _kind(name: str, about: str, options: type) -> TaskKind:
-    build = "intarsia.tasks.classify.model:Classifier"
+def _kind(name: str, about: str, options: type, build: str = "Classifier") -> TaskKind:
+    build = f"intarsia.tasks.classify.model:{build}"
     return TaskKind(name=name, about=about, options=options, build=build, needs=_needs)
 
 
@@ -39,5 +50,6 @@ def intarsia_tasks() -> list[TaskKind]:
     """Classification; it needs the event's class."""
     return [
         _kind("flavour", "classify the event, by default its neutrino flavour", Classify),
+        _kind("pid", "identify a particle, alone or among those of its event", Pid, "Identifier"),
         _kind("charm", "classify the decay of a charmed hadron: none, e, mu or hadrons", Charm),
     ]

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from intarsia.core.batch import Batch
 from intarsia.core.encoder import Encoded
-from intarsia.core.heads import head
+from intarsia.core.heads import ContextHead, head
 from intarsia.core.losses import classes
 from intarsia.core.task_module import Setting, TaskModule
-from intarsia.tasks.classify import Classify
+from intarsia.tasks.classify import Classify, Pid
 
 
 class Classifier(TaskModule):
@@ -37,3 +37,21 @@ class Classifier(TaskModule):
     def predictions(self, out: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
         """``scores`` (B, C) that sum to one."""
         return {"scores": out["logits"].softmax(1)}
+
+
+class Identifier(Classifier):
+    """Classes of particles; with context, particles of one event look at each other before."""
+
+    def __init__(self, options: Pid, setting: Setting) -> None:
+        super().__init__(options, setting)
+        self.context = options.context > 0
+        if self.context:
+            classes = len(setting.detector.label(options.truth).classes)
+            scale = options.head_scale
+            self.head = ContextHead(setting.model, classes, scale, options.context)
+
+    def forward(self, encoded: Encoded, batch: Batch) -> dict[str, Tensor]:
+        """Logits (B, C)."""
+        if not self.context:
+            return super().forward(encoded, batch)
+        return {"logits": self.head(encoded, batch.together)}

@@ -9,6 +9,7 @@ from test_batch import identical
 
 from intarsia.core.data import CACHED, Order, draws, loader
 from intarsia.core.detector import Augmentation
+from intarsia.core.store import EventFile, EventWriter
 from intarsia.core.task import View
 
 ALL = View()
@@ -248,3 +249,45 @@ def test_memory_of_a_large_sample_is_bounded(file, monkeypatch):
         assert torch.isfinite(epoch[i].truth["energy"]).all()
         assert len(epoch._blocks) <= 4
     assert CACHED > 150
+
+
+def particles(path, sizes):
+    """A file whose samples are particles: `sizes` of them in each physical event."""
+    number = np.repeat(np.arange(len(sizes)), sizes)
+    some = toy.events(toy.DETECTOR, len(number), seed=0)
+    keys = tuple(f"1/{n}/{i}" for i, n in enumerate(number))
+    with EventWriter(path, toy.DETECTOR, {}) as file:
+        file.append(evolve(some, keys=keys, group=number.astype(np.int64)))
+    return EventFile(path), number
+
+
+def test_particles_of_one_event_share_a_batch(tmp_path):
+    sizes = np.random.default_rng(0).integers(1, 6, 40)
+    file, number = particles(tmp_path / "p.h5", sizes)
+    for shuffle in (True, False):
+        sample = toy.sample_of(file, toy.DETECTOR, (ALL,), shuffle=shuffle)
+        batches = sample.epoch(3).batches
+        seen = np.concatenate(batches)
+        assert len(np.unique(seen)) == len(seen)
+        for batch in batches:
+            for event in np.unique(number[batch]):
+                assert (number[batch] == event).sum() == sizes[event]
+        assert abs(np.mean([len(b) for b in batches]) - 8) < 2
+        assert len(sample.epoch(4)) == sample.steps()  # as many in every epoch
+        if not shuffle:
+            assert seen.tolist() == list(range(len(file)))
+    made = sample.epoch(0)[0]
+    rows = made.together.mask.sum(1)
+    assert rows.tolist() == sizes[: len(rows)].tolist()
+
+
+def test_processes_share_particles_by_event(tmp_path):
+    sizes = np.random.default_rng(1).integers(1, 6, 30)
+    file, number = particles(tmp_path / "p.h5", sizes)
+    whole = toy.sample_of(file, toy.DETECTOR, (ALL,))
+    ranks = [evolve(whole, rank=r, world=2).epoch(0) for r in range(2)]
+    for i, batch in enumerate(whole.epoch(0).batches):
+        mine = [epoch._mine(batch) for epoch in ranks]
+        assert sorted(np.concatenate(mine)) == sorted(batch)
+        assert not set(number[mine[0]]) & set(number[mine[1]])
+        assert len(ranks[0][i]) == len(mine[0])

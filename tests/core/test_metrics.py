@@ -12,6 +12,7 @@ from intarsia.core.metrics import (
     auroc,
     classification,
     confusion,
+    confusion_highest,
     distance,
     entropy,
     entropy_auroc,
@@ -187,3 +188,20 @@ def test_entropy_in_nats():
     np.testing.assert_allclose(entropy(p), expected)
     truth = np.array([1, 0, 1])  # the undecided one is wrong
     assert entropy_auroc(p, truth, np.ones(3), rng(), 20)[0] == 1.0
+
+
+def test_confusion_by_highest_score_counts_every_event():
+    scores = np.array([[0.6, 0.4], [0.3, 0.7], [0.2, 0.8], [0.9, 0.1], [0.5, 0.5]])
+    truth = np.array([0, 0, 1, 1, -1])
+    table = confusion_highest(scores, truth, np.array([3.0, 1, 1, 1, 1]), ["a", "b"])
+    assert table == {"classes": ["a", "b"], "matrix": [[0.75, 0.25], [0.5, 0.5]]}
+    empty = confusion_highest(np.zeros((0, 2)), np.zeros(0, int), np.zeros(0), ["a", "b"])
+    assert empty["matrix"] == [[0.0, 0.0], [0.0, 0.0]]
+
+
+def test_accuracy_of_equal_classes_is_the_mean_of_the_diagonal():
+    rng = np.random.default_rng(2)
+    scores, truth = rng.random((300, 3)), np.repeat([0, 1, 2], 100)
+    matrix = np.array(confusion_highest(scores, truth, np.ones(300), list("abc"))["matrix"])
+    np.testing.assert_allclose(matrix.sum(1), 1)
+    assert np.diag(matrix).mean() == pytest.approx((scores.argmax(1) == truth).mean())

@@ -96,3 +96,75 @@ def test_charm_is_a_class_of_the_event_like_flavour():
     assert detector.label("charm").classes == ("none", "e", "mu", "had")
     assert net.tasks["charm"].head.out.out_features == 4
     assert net.tasks["charm"].smoothing == 0.02
+
+
+def of_particles(events, particles):
+    """`events` as particles of fewer events: of event 0 the first so many, and so on."""
+    number = np.repeat(np.arange(len(particles)), particles)
+    within = np.concatenate([np.arange(n) for n in particles])
+    keys = tuple(f"1/{n}/{i}" for n, i in zip(number, within, strict=True))
+    return evolve(events, keys=keys, group=number.astype(np.int64))
+
+
+def identified(events, **options):
+    options = {"truth": "flavour", **options}
+    made = toy.built(toy.DETECTOR, toy.stage(("pid", options)))
+    made = toy.roughened(made)
+    made.eval()
+    batch = toy.batch(toy.DETECTOR, events, VIEW)
+    with torch.no_grad():
+        encoded = made.encode(batch)[VIEW]
+        out = made.tasks["pid"](encoded, batch)
+        return out["logits"], made.tasks["pid"].predictions(out, batch)["scores"]
+
+
+def test_a_particle_with_context_depends_on_its_event_alone(events):
+    some = of_particles(events, [3, 1, 4, 2])
+    together, _ = identified(some, context=2)
+    parts = [some.slice(0, 3), some.slice(3, 4), some.slice(4, 8), some.slice(8, 10)]
+    alone = torch.cat([identified(part, context=2)[0] for part in parts])
+    torch.testing.assert_close(together, alone, atol=2e-5, rtol=1e-4)
+    # another particle beside it changes it, though it is the same itself
+    without, _ = identified(some.slice(0, 2), context=2)
+    assert (without - together[:2]).abs().max() > 1e-4
+    order = np.array([4, 0, 9, 2, 1, 3, 8, 7, 6, 5])
+    shuffled, _ = identified(some.take(order), context=2)
+    torch.testing.assert_close(shuffled, together[order], atol=2e-5, rtol=1e-4)
+
+
+def test_without_context_particles_are_alone(events):
+    some = of_particles(events, [3, 1, 4, 2])
+    together, scores = identified(some)
+    alone, _ = identified(some.slice(1, 2))
+    torch.testing.assert_close(together[1:2], alone, atol=2e-5, rtol=1e-4)
+    torch.testing.assert_close(scores.sum(1), torch.ones(10))
+
+
+def test_the_context_is_attention_over_the_particles_of_an_event(events):
+    """Against plain loops over events and heads in float64."""
+    made = toy.built(toy.DETECTOR, toy.stage(("pid", {"truth": "flavour", "context": 1})))
+    made = toy.roughened(made).double().eval()
+    some = of_particles(events, [3, 1, 4, 2])
+    head = made.tasks["pid"].head
+    batch = toy.batch(toy.DETECTOR, some, VIEW)
+    pooled = torch.randn(10, 2 * head.narrow.out_features, dtype=torch.float64)
+    encoded = type("Fixed", (), {"pooled": lambda self: pooled})()
+    with torch.no_grad():
+        ours = head(encoded, batch.together)
+        x = head.narrow(head.norm(pooled))
+        block = head.blocks[0]
+        rows = []
+        for mine in (slice(0, 3), slice(3, 4), slice(4, 8), slice(8, 10)):
+            y = block.norm(x[mine])
+            attention = block.attention
+            q, (k, v) = attention.query(y), attention.key_value(y).chunk(2, -1)
+            width = q.shape[1] // attention.heads
+            parts = []
+            for h in range(attention.heads):
+                cut = slice(h * width, (h + 1) * width)
+                weight = (q[:, cut] @ k[:, cut].T / width**0.5).softmax(1)
+                parts.append(weight @ v[:, cut])
+            z = x[mine] + attention.out(torch.cat(parts, 1))
+            rows.append(z + block.mlp(block.norm_mlp(z)))
+        want = head.out(head.norm_out(torch.cat(rows)))
+    torch.testing.assert_close(ours.double(), want, atol=1e-6, rtol=1e-5)
