@@ -12,8 +12,9 @@ It is a fast, parametrised simulation: neither GEANT4 nor GENIE. Modules, from t
 - `store`: particles still to be followed, energy deposited in cells, particles that leave.
 - `field`, `charged`, `neutral`, `endings`, `transport`: follow particles through layers along z, some
   cut into cells, in a magnetic field if there is one.
-- `strings`, `decays`, `charm`, `dis`: neutrino interactions, in GeV; `pythia`: the same
-  by Pythia 8; `neutrinos`: one interface to both; `spectrum`: energies to draw from.
+- `partons`, `gluons`, `strings`, `jets`, `decays`, `charm`, `charm_channels`, `dis`: neutrino
+  interactions, in GeV; `pythia`: the same by Pythia 8; `neutrinos`: one interface to both; `spectrum`:
+  energies to draw from.
 - `showers`: calorimeter showers from their average shapes.
 - `slabs`, `trackfit`: a spectrometer of magnetised iron, and a Kalman filter for its muons.
 

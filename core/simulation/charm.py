@@ -1,8 +1,8 @@
 """Charmed hadrons: masses, lifetimes and decays. Rows of particles as in `decays`.
 
 Source: Particle Data Group, Phys. Rev. D 110 (2024) 030001: masses, lifetimes, inclusive
-semileptonic fractions. Hadronic decays: a strange hadron and pions that conserve charge, with
-numbers of our own choice (about 2.5 charged particles a decay).
+semileptonic fractions; hadronic channels in `charm_channels`. By phase space, in a chain of two-body
+decays: not the true matrix elements.
 """
 # mypy: disable-error-code="no-any-return"
 
@@ -10,15 +10,33 @@ from __future__ import annotations
 
 import numpy as np
 
+from .charm_channels import HADRONIC
 from .compiled import Array, allocating, compiled
-from .decays import ELECTRON, ETA, K0, LAMBDA, MUON, PI, PI0, K, P, anywhere, many_body, two_body
-from .random import uniform
+from .decays import (
+    ELECTRON,
+    ETA,
+    ETA_PRIME,
+    K0,
+    K_STAR,
+    LAMBDA,
+    MUON,
+    PHI,
+    PI,
+    PI0,
+    K,
+    anywhere,
+    conjugate,
+    many_body,
+    mass_of,
+    two_body,
+)
+from .random import breit_wigner, uniform
 
 D0, D_PLUS, D_S, LAMBDA_C = 1.86484, 1.86966, 1.96835, 2.28646
 D0_STAR, D_STAR, D_S_STAR, SIGMA_C = 2.00685, 2.01026, 2.1122, 2.4537
 # c tau in mm and branching fractions to e and to mu, in the order D0, D+, D_s, Lambda_c
 FLIGHT = (0.1230, 0.3098, 0.1503, 0.0607)
-TO_E = (0.0649, 0.1607, 0.0633, 0.0395)
+TO_E = (0.0649, 0.1607, 0.0633, 0.0406)
 TO_MU = (0.0680, 0.1760, 0.0630, 0.0350)
 
 
@@ -59,14 +77,27 @@ def decay_excited(state: Array, rows: Array, i: int, n: int) -> int:
     return n
 
 
+@compiled
+def _with_lepton(state: Array, which: int) -> tuple[int, float]:
+    """Hadron beside the lepton, PDG number and mass: K or K*, pi, eta, eta' or phi, Lambda."""
+    r = uniform(state)
+    k_star = breit_wigner(state, K_STAR, 0.051, 0.70, 1.2)
+    if which == 0:
+        return (-321, K) if r < 0.60 else ((-323, k_star) if r < 0.95 else (-211, PI))
+    if which == 1:
+        return (-311, K0) if r < 0.58 else ((-313, k_star) if r < 0.96 else (111, PI0))
+    if which == 2:
+        return (333, PHI) if r < 0.42 else ((221, ETA) if r < 0.84 else (331, ETA_PRIME))
+    return 3122, LAMBDA
+
+
 @allocating
 def _semileptonic(
     state: Array, rows: Array, i: int, n: int, which: int, sign: int, lepton: int
 ) -> int:
-    """D0 -> K l nu, D+ -> K0 l nu, D_s -> eta l nu, Lambda_c -> Lambda l nu by phase space."""
     masses, pdgs = np.zeros(3), np.zeros(3, np.int64)
-    masses[0] = (K, K0, ETA, LAMBDA)[which]
-    pdgs[0] = (-sign * 321, -sign * 311, 221, sign * 3122)[which]
+    pdg, masses[0] = _with_lepton(state, which)
+    pdgs[0] = conjugate(pdg, sign)
     masses[1] = ELECTRON if lepton == 11 else MUON
     pdgs[1], pdgs[2] = -sign * lepton, sign * (lepton + 1)
     return many_body(state, rows, i, n, masses, pdgs, 3)
@@ -74,35 +105,14 @@ def _semileptonic(
 
 @allocating
 def _hadronic(state: Array, rows: Array, i: int, n: int, which: int, sign: int) -> int:
-    """Hadronic decay: a strange hadron, or two for D_s, and pions that carry the charge."""
-    masses, pdgs = np.zeros(8), np.zeros(8, np.int64)
-    k, charge = 0, (0, 1, 1, 1)[which]  # charge that pions still have to carry
-    if which == 3:
-        masses[0], pdgs[0] = P, sign * 2212
-        k, charge = 1, 0
-    if which == 2 and uniform(state) < 0.5:
-        masses[0], pdgs[0] = ETA, 221
-        k = 1
-    else:
-        if which == 2:
-            masses[0], pdgs[0] = K, sign * 321
-            k, charge = 1, 0
-        if uniform(state) < 0.5:
-            masses[k], pdgs[k] = K, -sign * 321
-            charge += 1
-        else:
-            masses[k], pdgs[k] = K0, -sign * 311
-        k += 1
-    for _ in range(charge):
-        masses[k], pdgs[k] = PI, sign * 211
-        k += 1
-    if k == 1 or uniform(state) < 0.55:
-        masses[k], pdgs[k] = PI0, 111
-        k += 1
-    if k <= 3 and uniform(state) < 0.45 and which != 3:
-        masses[k], masses[k + 1] = PI, PI
-        pdgs[k], pdgs[k + 1] = 211, -211
-        k += 2
+    masses, pdgs = np.zeros(6), np.zeros(6, np.int64)
+    r, c = uniform(state), 0
+    while r >= HADRONIC[which, c, 0]:
+        c += 1
+    k = int(HADRONIC[which, c, 1])
+    for j in range(k):
+        pdgs[j] = conjugate(int(HADRONIC[which, c, 2 + j]), sign)
+        masses[j] = mass_of(pdgs[j])
     return many_body(state, rows, i, n, masses, pdgs, k)
 
 

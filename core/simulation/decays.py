@@ -22,9 +22,32 @@ PX, PY, PZ, E, PDG, MASS = range(6)
 PI, PI0, K, K0, P, N = 0.13957, 0.13498, 0.49368, 0.49761, 0.93827, 0.93957
 ELECTRON, MUON, TAU = 0.000511, 0.105658, 1.77693
 ETA, ETA_PRIME, OMEGA, PHI, RHO, K_STAR = 0.54786, 0.95778, 0.78266, 1.01946, 0.7753, 0.8917
-DELTA, LAMBDA, SIGMA_PLUS, SIGMA_MINUS = 1.232, 1.11568, 1.18937, 1.19745
+DELTA, LAMBDA = 1.232, 1.11568
+SIGMA_PLUS, SIGMA_ZERO, SIGMA_MINUS = 1.18937, 1.19264, 1.19745
+NUMBERS = (22, 111, 211, 221, 223, 311, 321, 331, 333, 2112, 2212, 3112, 3122, 3212, 3222)
+MASSES = (
+    *(0.0, PI0, PI, ETA, OMEGA, K0, K, ETA_PRIME, PHI),
+    *(N, P, SIGMA_MINUS, LAMBDA, SIGMA_ZERO, SIGMA_PLUS),
+)
 SYSTEM = 9000113  # several particles in one row, about to decay
 NEUTRINOS = 9000016  # two neutrinos in one row, which nobody sees
+
+
+@compiled
+def mass_of(pdg: int) -> float:
+    """Mass in GeV of a product of a decay; nan for one that no decay here has."""
+    for i in range(len(NUMBERS)):
+        if abs(pdg) == NUMBERS[i]:
+            return MASSES[i]
+    return math.nan
+
+
+@compiled
+def conjugate(pdg: int, sign: int) -> int:
+    """The particle if `sign` is 1, its antiparticle if -1."""
+    if pdg == 22 or pdg == 111 or pdg == 221 or pdg == 331 or pdg == 223 or pdg == 333:
+        return pdg
+    return sign * pdg
 
 
 @compiled
@@ -136,28 +159,27 @@ def _light_meson(state: Array, rows: Array, i: int, n: int, pdg: int, sign: int)
 
 
 @compiled
-def _baryon(state: Array, rows: Array, i: int, n: int, pdg: int) -> int:
-    """Decay of Delta or charged Sigma (at once, though it flies cm) in row `i`."""
-    c = anywhere(state)
-    third = uniform(state) < 1.0 / 3.0
+def _baryon(state: Array, rows: Array, i: int, n: int, pdg: int, sign: int) -> int:
+    """Decay of Delta, charged Sigma (at once, though it flies cm) or Sigma0 in row `i`.
+
+    sign: -1 for the antiparticle.
+    """
+    c, r = anywhere(state), uniform(state)
+    to_p, to_n = sign * 2212, sign * 2112
     if pdg == 2224:
-        return two_body(state, rows, i, n, P, PI, 2212, 211, c)
-    if pdg == 1114:
-        return two_body(state, rows, i, n, N, PI, 2112, -211, c)
-    if pdg == 2214:
-        if third:
-            return two_body(state, rows, i, n, N, PI, 2112, 211, c)
-        return two_body(state, rows, i, n, P, PI0, 2212, 111, c)
+        return two_body(state, rows, i, n, P, PI, to_p, sign * 211, c)
+    if pdg == 1114 or pdg == 3112:
+        return two_body(state, rows, i, n, N, PI, to_n, -sign * 211, c)
+    if pdg == 2214 or pdg == 3222:
+        if r < (2.0 / 3.0 if pdg == 2214 else 0.516):
+            return two_body(state, rows, i, n, P, PI0, to_p, 111, c)
+        return two_body(state, rows, i, n, N, PI, to_n, sign * 211, c)
     if pdg == 2114:
-        if third:
-            return two_body(state, rows, i, n, P, PI, 2212, -211, c)
-        return two_body(state, rows, i, n, N, PI0, 2112, 111, c)
-    if pdg == 3222:
-        if uniform(state) < 0.516:
-            return two_body(state, rows, i, n, P, PI0, 2212, 111, c)
-        return two_body(state, rows, i, n, N, PI, 2112, 211, c)
-    if pdg == 3112:
-        return two_body(state, rows, i, n, N, PI, 2112, -211, c)
+        if r < 1.0 / 3.0:
+            return two_body(state, rows, i, n, P, PI, to_p, -sign * 211, c)
+        return two_body(state, rows, i, n, N, PI0, to_n, 111, c)
+    if pdg == 3212:
+        return two_body(state, rows, i, n, LAMBDA, 0.0, sign * 3122, 22, c)
     return n
 
 
@@ -168,11 +190,11 @@ def decay_resonances(state: Array, rows: Array, n: int) -> int:
     while i < n:
         pdg = int(rows[i, 4])
         size = abs(pdg)
-        before = n
+        before, sign = n, 1 if pdg > 0 else -1
         if size < 1000:
-            n = _light_meson(state, rows, i, n, size, 1 if pdg > 0 else -1)
+            n = _light_meson(state, rows, i, n, size, sign)
         elif size < 4000:
-            n = _baryon(state, rows, i, n, size)
+            n = _baryon(state, rows, i, n, size, sign)
         if n > before:
             continue  # the first product, now in this row, may decay as well
         if size == 311:
@@ -225,7 +247,7 @@ def decay_tau(state: Array, rows: Array, i: int, n: int, sign: int) -> tuple[int
     pdgs[0], pdgs[1], pdgs[2], pdgs[3] = -sign * 211, sign * 211, -sign * 211, 111
     masses[3] = PI0
     three = r < 0.1878  # through the a1: pi 2pi0 (9.26 %), 3pi (9.52 %)
-    charged = (0.0926 <= r < 0.1878) or (0.1878 <= r < 0.234)
+    charged = 0.0926 <= r < 0.2381  # 14.55 % in all
     if not charged:
         masses[1] = masses[2] = PI0
         pdgs[1] = pdgs[2] = 111

@@ -33,6 +33,7 @@ SETTINGS = (
     "Beams:allowMomentumSpread = on",
     "WeakZ0:gmZmode = 2",
     f"PhaseSpace:Q2Min = {Q2_MIN}",
+    "PhaseSpace:mHatMin = 1.",  # else x > 0.08 at 100 GeV
     "SpaceShower:dipoleRecoil = on",
     "SpaceShower:pTmaxMatch = 2",
     "PDF:lepton = off",

@@ -2,10 +2,11 @@
 
 Source: Andersson et al., Phys. Rep. 97 (1983) 31: f(z) = (1 - z)^a / z exp(-b mT^2 / z) with a and
 b of Pythia 8's Monash tune (Skands et al., EPJC 74 (2014) 3024); charm by Peterson et al.,
-PRD 27 (1983) 105. Half of the mesons are vector mesons. Masses of broad hadrons are drawn here, so
-that four-momentum, charge and flavour are conserved exactly. No baryon-antibaryon pairs.
+PRD 27 (1983) 105. Shares of flavours, vector mesons and diquarks are those of the Monash tune too,
+but for charmed hadrons (see CHARMED_BARYON). Masses of broad hadrons are drawn here, so that
+four-momentum, charge and flavour are conserved exactly.
 
-Ends of a string: 1 d, 2 u, 3 s, 4 c (negative: antiquark), 10 dd, 11 ud, 12 uu.
+Ends of a string: 1 d, 2 u, 3 s, 4 c, 10 dd, 11 ud, 12 uu; negative: antiquarks and antidiquarks.
 """
 # mypy: disable-error-code="no-any-return"
 
@@ -37,9 +38,15 @@ from .random import breit_wigner, normals, uniform
 
 A, B = 0.68, 0.98  # Lund parameters, b in GeV^-2
 SIGMA = 0.335 / math.sqrt(2.0)  # GeV, transverse momentum of a quark per axis
-STRANGE = 0.25  # production of s relative to u
-VECTOR, CHARM_VECTOR = 0.5, 0.6
-PETERSON = 0.075
+# Production of s relative to u and of diquarks to quarks (Monash: 0.217, 0.081); more diquarks since
+# none are strange here and the last pair of a string has none
+STRANGE, DIQUARK = 0.24, 0.115
+SPIN_ONE = 0.3  # share of dd and uu among the diquarks, of our own choice
+# Charmed hadrons of GENIE for FASERCal: D0 0.589, D+ 0.230, D_s 0.158, Lambda_c 0.023
+CHARMED_BARYON, CHARMED_STRANGE, CHARM_VECTOR = 0.034, 0.162, 0.647
+VECTOR, STRANGE_VECTOR = 1 / 3, 0.355  # shares of vector mesons
+ETA_KEPT, ETA_PRIME_KEPT = 0.60, 0.12  # suppression of eta and eta'
+PETERSON = 0.13
 TRIES = 60
 
 
@@ -69,9 +76,13 @@ def _charm_share(state: Array) -> float:
 
 
 @compiled
-def _new_quark(state: Array) -> int:
-    r = uniform(state) * (2.0 + STRANGE)
-    return 1 if r < 1.0 else (2 if r < 2.0 else 3)
+def new_quark(state: Array, charmed: bool = False) -> int:
+    """Flavour of a pair that breaks a string, beside a charmed quark if `charmed`."""
+    r = uniform(state)
+    strange = CHARMED_STRANGE if charmed else STRANGE / (2.0 + STRANGE)
+    if r < strange:
+        return 3
+    return 1 if r < 0.5 * (1.0 + strange) else 2
 
 
 @compiled
@@ -86,21 +97,21 @@ def _charmed(state: Array, other: int) -> tuple[int, float]:
 
 
 @compiled
-def _meson(state: Array, q: int, a: int) -> tuple[int, float]:
+def meson(state: Array, q: int, a: int) -> tuple[int, float]:
     """Meson of quark `q` and antiquark `a` (as a positive number): PDG number and mass."""
     if q == 4:
         return _charmed(state, a)
     if a == 4:
         pdg, mass = _charmed(state, q)
         return -pdg, mass
-    vector = uniform(state) < VECTOR
+    vector = uniform(state) < (STRANGE_VECTOR if q == 3 or a == 3 else VECTOR)
     if q == a:
-        if q == 3:
-            return (333, PHI) if vector else (221, ETA)
         r = uniform(state)
+        if q == 3:
+            return (333, PHI) if vector else ((221, ETA) if r < 0.5 else (331, ETA_PRIME))
         if vector:
             return (113, breit_wigner(state, RHO, 0.149, 0.30, 1.1)) if r < 0.5 else (223, OMEGA)
-        return (111, PI0) if r < 0.55 else ((221, ETA) if r < 0.9 else (331, ETA_PRIME))
+        return (111, PI0) if r < 0.5 else ((221, ETA) if r < 0.77 else (331, ETA_PRIME))
     if q == 3 or a == 3:
         other, sign = (a, -1) if q == 3 else (q, 1)
         mass = breit_wigner(state, K_STAR, 0.051, 0.70, 1.2)
@@ -114,7 +125,7 @@ def _meson(state: Array, q: int, a: int) -> tuple[int, float]:
 
 
 @compiled
-def _baryon(state: Array, diquark: int, q: int) -> tuple[int, float]:
+def baryon(state: Array, diquark: int, q: int) -> tuple[int, float]:
     """Baryon of a diquark and a quark: PDG number and mass."""
     if q == 4:
         if diquark == 11:
@@ -134,14 +145,34 @@ def _baryon(state: Array, diquark: int, q: int) -> tuple[int, float]:
 @compiled
 def _hadron(state: Array, end: int, new: int) -> tuple[int, float, int]:
     """Hadron of a string's `end` and a new flavour: PDG number, mass, the end that is left."""
-    if end >= 10:
-        pdg, mass = _baryon(state, end, new)
-        return pdg, mass, -new
+    if new >= 10:
+        pdg, mass = baryon(state, new, abs(end))
+        return (pdg, mass, -new) if end > 0 else (-pdg, mass, new)
+    if abs(end) >= 10:
+        pdg, mass = baryon(state, abs(end), new)
+        return (pdg, mass, -new) if end > 0 else (-pdg, mass, new)
     if end > 0:
-        pdg, mass = _meson(state, end, new)
+        pdg, mass = meson(state, end, new)
         return pdg, mass, new
-    pdg, mass = _meson(state, new, -end)
+    pdg, mass = meson(state, new, -end)
     return pdg, mass, -new
+
+
+@compiled
+def _break(state: Array, end: int) -> tuple[int, float, int]:
+    """Break a string near its `end`: PDG number and mass of the hadron, the end that is left."""
+    while True:
+        new = new_quark(state, abs(end) == 4)
+        rate = CHARMED_BARYON if abs(end) == 4 else DIQUARK / (1.0 + DIQUARK)
+        if abs(end) < 10 and uniform(state) < rate:
+            r = uniform(state)
+            new = 11 if r > SPIN_ONE else (10 if r < 0.5 * SPIN_ONE else 12)
+        pdg, mass, left = _hadron(state, end, new)
+        if pdg == 221 and uniform(state) > ETA_KEPT:
+            continue
+        if pdg == 331 and uniform(state) > ETA_PRIME_KEPT:
+            continue
+        return pdg, mass, left
 
 
 @compiled
@@ -160,7 +191,7 @@ def _close(
 ) -> int:  # fmt: skip
     """The last two hadrons of a string, from light-cone momenta `plus` and `minus`; 0 if they
     cannot be, else the number of hadrons."""
-    new = _new_quark(state)
+    new = new_quark(state, abs(forward) == 4)
     kx, ky = normals(state)
     p1, m1, _ = _hadron(state, forward, new)
     p2, m2, _ = _hadron(state, backward, new)
@@ -185,8 +216,9 @@ def _attempt(
     fx = fy = bx = by = 0.0  # transverse momenta of the ends
     first = extra != 0
     while True:
-        heavy = (0.8 if backward >= 10 else 0.0) + (1.5 if abs(forward) == 4 else 0.0)
-        if not first and plus * minus < (1.9 + 0.6 * uniform(state) + heavy) ** 2:
+        heavy = (0.8 if abs(backward) >= 10 else 0.0) + (1.5 if abs(forward) == 4 else 0.0)
+        heavy += 0.8 if abs(forward) >= 10 else 0.0
+        if not first and plus * minus < (2.1 + 0.6 * uniform(state) + heavy) ** 2:
             break
         kx, ky = normals(state)
         kx, ky = SIGMA * kx, SIGMA * ky
@@ -194,7 +226,7 @@ def _attempt(
         if first:
             pdg, mass, end = extra, extra_mass, backward
         else:
-            pdg, mass, end = _hadron(state, forward if ahead else backward, _new_quark(state))
+            pdg, mass, end = _break(state, forward if ahead else backward)
         hx, hy = (fx + kx, fy + ky) if ahead else (bx + kx, by + ky)
         mt2 = mass * mass + hx * hx + hy * hy
         charm = ahead and abs(forward) == 4
