@@ -14,7 +14,7 @@ from attrs import evolve, field, frozen
 
 from .detector import Detector
 from .errors import EventError, suggest
-from .streams import DenseArray, Label, PointCloud, Shapes, Stream, VoxelGrid
+from .streams import DenseArray, Label, PointCloud, Shapes, Stream, TrackSet, VoxelGrid
 
 Array = np.ndarray[Any, Any]
 
@@ -201,10 +201,15 @@ def _table_faults(table: Table, stream: Stream, b: int) -> Iterator[str]:
 
 
 def _value_faults(table: Table, stream: Stream) -> Iterator[str]:
-    """Measured numbers are finite (points of a track may be missing), classes exist."""
+    """Measured numbers are finite (those of a track may be missing), classes exist."""
     own = ("position",) if isinstance(stream, PointCloud) else ()
     for name in (*own, *(c.name for c in stream.columns)):
-        if name in table.columns and not np.isfinite(table[name]).all():
+        if name not in table.columns:
+            continue
+        if isinstance(stream, TrackSet):
+            if np.isinf(table[name]).any():
+                yield f"column {name!r} has values that are infinite"
+        elif not np.isfinite(table[name]).all():
             yield f"column {name!r} has values that are not finite"
     for label in stream.labels:
         if label.name in table.columns:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from damage import Format
 from writers import fasercal, pilarnet, superfgd
 
-from intarsia.detectors.fasercal import FASERCAL_A
+from intarsia.detectors.fasercal import FASERCAL, FASERCAL_A
 from intarsia.detectors.pilarnet import PILARNET, PILARNET_EVENT
 from intarsia.detectors.superfgd import SUPERFGD
 
@@ -25,6 +25,20 @@ FORMATS = (
         suffix=".npz",
         write=lambda path: fasercal.write_npz(path, fasercal.newer(fasercal.drawn(4))),
         columns="npz",
+    ),
+    Format(
+        name="fasercal_calevent",
+        detector=FASERCAL,
+        reader="calevent",
+        suffix=".root",
+        write=lambda path: fasercal.write_tree(path, {"calEvent": fasercal.calevent(5)}),
+    ),
+    Format(
+        name="fasercal_recoevent",
+        detector=FASERCAL,
+        reader="recoevent",
+        suffix=".root",
+        write=lambda path: fasercal.write_tree(path, fasercal.recoevent(6)),
     ),
     Format(
         name="pilarnet_larcv3",

@@ -29,15 +29,20 @@ SIMULATION = Simulation(
 
 
 def _readers(generation: str) -> tuple[Reader, ...]:
-    npz = "intarsia.detectors.fasercal.npz_reader"
-    return (
+    about = {
+        "npz": (".npz", "the authors' numpy archives, one event each"),
+        "calevent": (".root", "calEvent: true hits of the GEANT4 simulation"),
+        "recoevent": (".root", "RecoEvent and MuonSpectrometer: voxels and fitted muons"),
+    }
+    return tuple(
         Reader(
-            name="npz",
-            suffixes=(".npz",),
-            open=f"{npz}:open_{generation}",
-            claims=f"{npz}:claims",
-            about="the authors' numpy archives, one event each",
-        ),
+            name=name,
+            suffixes=(suffix,),
+            open=f"intarsia.detectors.fasercal.{name}_reader:open_{generation}",
+            claims=f"intarsia.detectors.fasercal.{name}_reader:claims",
+            about=what,
+        )
+        for name, (suffix, what) in about.items()
     )
 
 

@@ -40,11 +40,11 @@ def _tracks(slabs: Slabs, state: Array, muons: Array, back: float) -> Iterator[t
         points = np.full((slabs.stations, 3), np.nan)
         n = cross(state, slabs, x + tx * gap, y + ty * gap, tx, ty, p, charge, points)
         if n >= LEAST_POINTS:
-            yield points, _fitted(slabs, points, n)
+            yield points, fitted(slabs, points, n)
 
 
-def _fitted(slabs: Slabs, points: Array, n: int) -> Array:
-    """Momentum (3), charge, chi2, its degrees of freedom and the error of q/p."""
+def fitted(slabs: Slabs, points: Array, n: int) -> Array:
+    """Momentum (3), charge, chi2, its degrees of freedom and the error of q/p, of `n` >= 3 points."""
     track, covariance = np.zeros(5), np.zeros((5, 5))
     chi2 = fit(slabs, points, n, track, covariance)
     way = np.array([track[2], track[3], 1.0])

@@ -116,3 +116,97 @@ def expected_labels(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
                 total = sum(shares.values())
                 found[name][i] = [shares[k] / total for k in range(3)]
     return found | {"ghost": ghost}
+
+
+def write_tree(path: Path, trees: dict[str, dict[str, object]]) -> Path:
+    """Trees of flat branches: an array for one number per entry, a list of arrays for ragged ones."""
+    import awkward as ak
+    import uproot
+
+    with uproot.recreate(path) as file:
+        for name, branches in trees.items():
+            columns = {
+                k: v if isinstance(v, np.ndarray) else ak.Array([np.asarray(row) for row in v])
+                for k, v in branches.items()
+            }
+            kinds = {
+                k: v.dtype if isinstance(v, np.ndarray) else str(v.type.content)
+                for k, v in columns.items()
+            }
+            tree = file.mktree(name, kinds, counter_name=lambda n: f"counter_{n.replace('.', '_')}")
+            tree.extend(columns)
+    return path
+
+
+def calevent(seed: int, generation: str = "B") -> dict[str, object]:
+    """The branches of a calEvent entry that are no pointers, by the names ROOT splits them into."""
+    rng = np.random.default_rng(seed)
+    one = lambda value, kind="f8": np.array([value], kind)
+    sizes = {"A": (5, 9), "B": (5, 18), "C": (18, 18)}[generation]
+    geometry = GENERATIONS[generation]
+    towers = rng.permutation(25)[:7]
+    tiles = (
+        rng.integers(0, 18, 30) + 1000 * rng.integers(0, 18, 30) + 10**6 * rng.integers(0, 40, 30)
+    )
+    planes = np.arange(9)
+    ecal = tiles[:12] if generation == "C" else towers
+    hcal = planes if generation == "A" else tiles
+    found = {
+        "rearCalNxy": one(sizes[0], "i4"),
+        "rearHCalNxy": one(sizes[1], "i4"),
+        "fTiltAngleY": one(-geometry.tilt),
+        "fFASERCal_LOS_shiftX": one(geometry.shift[0]),
+        "fFASERCal_LOS_shiftY": one(geometry.shift[1]),
+        "run_number": one(200, "i4"),
+        "event_id": one(seed, "i4"),
+        "isCC": one(True, "?"),
+        "tau_decaymode": one(-1, "i4"),
+        "in_neutrino.m_pdg_id": one(14, "i4"),
+        "in_neutrino.m_energy": one(rng.uniform(100, 1000)),
+        "POs.m_pdg_id": [np.array([14, 13, 211], "i4")],
+        "POs.m_status": [np.array([4, 1, 1], "i4")],
+        "POs.geanttrackID": [np.array([-1, 1, 2], "i4")],
+        "rearcal.moduleID": [ecal.astype("i8")],
+        "rearcal.energyDeposit": [rng.exponential(50, len(ecal))],
+        "rearhcal.moduleID": [hcal.astype("i8")],
+        "rearhcal.energyDeposit": [rng.exponential(5, len(hcal))],
+        "rearmucal": one(rng.exponential(3)),
+    }
+    vertex = geometry.to_beam(rng.uniform(-200, 200, 3))
+    found |= {f"prim_vx.fCoordinates.f{a}": one(v) for a, v in zip("XYZ", vertex, strict=True)}
+    for start in ("vis_sp", "jetp"):
+        found |= {f"{start}{a}": one(rng.normal(0, 50)) for a in "xyz"}
+    return found
+
+
+def recoevent(seed: int, entries: int = 5) -> dict[str, dict[str, object]]:
+    """RecoEvent's voxel map and the flat tree of muons, as BatchReco writes them."""
+    rng = np.random.default_rng(seed)
+    voxels, muons = [], []
+    for _ in range(entries):
+        n, t = int(rng.integers(0, 50)), int(rng.integers(0, 3))
+        cells = rng.choice(48 * 48 * 200, n, replace=False)
+        x, y, z = cells % 48, cells // 48 % 48, cells // 48**2
+        channel = x + 1000 * y + 10**6 * (z % 20) + 10**9 * (z // 20)
+        voxels.append(
+            (channel.astype("i8"), rng.exponential(2, n).astype("f4"), rng.random(n) < 0.3)
+        )
+        numbers = rng.normal(0, 30, (t, 5)).astype("f4")
+        numbers[:, 3] = rng.exponential(5, t)
+        muons.append((rng.choice([-1.0, 1.0], t).astype("f4"), numbers, rng.integers(1, 15, t)))
+    return {
+        "RecoEvent": {
+            "PSvoxelmap.second.ID": [v[0] for v in voxels],
+            "PSvoxelmap.second.RawEnergy": [v[1] for v in voxels],
+            "PSvoxelmap.second.ghost": [v[2] for v in voxels],
+        },
+        "MuonSpectrometer": {
+            "ntracks": np.array([len(m[0]) for m in muons], "i4"),
+            "charge": [m[0] for m in muons],
+            "px": [m[1][:, 0] for m in muons],
+            "py": [m[1][:, 1] for m in muons],
+            "pz": [m[1][:, 2] for m in muons],
+            "chi2": [m[1][:, 3] for m in muons],
+            "nDoF": [m[2].astype("i4") for m in muons],
+        },
+    }

@@ -1,0 +1,148 @@
+"""Trees of the collaboration's ROOT files, by uproot and without their compiled dictionary.
+
+uproot writes Python classes from what a file says of its own: names in it are checked before.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import uproot
+from uproot.interpretation.identify import UnknownInterpretation
+
+from intarsia.core.errors import EventError, suggest
+from intarsia.core.events import Array
+from intarsia.core.reading import numbers
+
+_NAME = re.compile(r"[\w:<>,()*&\[\]~.\- ]*")  # of classes and members of C++
+_DICTIONARY = (
+    "it needs the collaboration's compiled dictionary (ClassesDict.so, built by generateLib.sh in "
+    "Python_io of rubbiaa/FASER): copy what is wanted to a flat tree with it"
+)
+
+
+class Tree:
+    """The first of the trees `names` that a file has. Branches go by the last part of their path.
+
+    known: what the file has. EventError if the file is no ROOT file or has no such tree.
+    """
+
+    def __init__(self, path: Path, *names: str) -> None:
+        with understood("file"):
+            self._file = uproot.open({path: None})
+        try:
+            with understood("file"):
+                if (size := path.stat().st_size) < (end := int(self._file.file.fEND)):
+                    raise EventError(f"cut off: {size} of {end} bytes")
+                _harmless(self._file.file.streamers)
+                self.known = tuple(self._file.keys(recursive=False, cycle=False))
+            self.name = next((n for n in names if n in self.known), "")
+            if not self.name:
+                has = ", ".join(self.known) or "nothing"
+                raise EventError(f"it has no tree {' or '.join(names)} (it has: {has})")
+            with understood(self.name):
+                self._tree = self._file[self.name]
+                self.entries = int(self._tree.num_entries)
+                self._paths = {k.rpartition("/")[2]: k for k in self._tree.keys(recursive=True)}
+        except BaseException:
+            self._file.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._paths
+
+    def numbers(self, name: str, first: int, last: int) -> Array:
+        """A number per entry, (n, ...)."""
+        values = self._read(name, first, last, "np")
+        if values.dtype.kind == "O":
+            raise EventError(f"{name}: has rows of several numbers, not one for each entry")
+        return numbers(values, name)
+
+    def ragged(self, name: str, first: int, last: int) -> tuple[Array, Array]:
+        """Rows of any number of numbers: counts (n,), and the numbers end to end."""
+        values = self._read(name, first, last, "ak")
+        with understood(name):
+            counts = np.asarray(ak.num(values), np.int64)
+            flat = np.asarray(ak.flatten(values))
+        return counts, numbers(flat, name, (None,))
+
+    def table(self, names: Sequence[str], first: int, last: int) -> tuple[Array, list[Array]]:
+        """Ragged columns of the same counts."""
+        columns = [self.ragged(name, first, last) for name in names]
+        for name, (counts, _) in zip(names, columns, strict=True):
+            if not np.array_equal(counts, columns[0][0]):
+                raise EventError(f"{name}: has other numbers of rows than {names[0]}")
+        return columns[0][0], [flat for _, flat in columns]
+
+    def objects(self, name: str, first: int, last: int) -> list[list[Any]]:
+        """Objects of each entry, as uproot makes them: ``item.member(NAME)``. Null ones are left out."""
+        values = self._read(name, first, last, "np")
+        with understood(name):
+            return [[item for item in row if item is not None] for row in values]
+
+    def mapped(
+        self, name: str, members: Sequence[str], first: int, last: int
+    ) -> tuple[Array, list[Array]]:
+        """Members of the values of a map in each entry: counts (n,), and a column of each."""
+        values = self._read(name, first, last, "np")
+        with understood(name):
+            rows = [list(row.values()) for row in values]
+        items = [item for row in rows for item in row]
+        columns = [np.array([member(item, m, name) for item in items]) for m in members]
+        return np.array([len(row) for row in rows], np.int64), columns
+
+    def _read(self, name: str, first: int, last: int, library: str) -> Any:
+        if name not in self._paths:
+            raise EventError(f"{name}: missing in {self.name}{suggest(name, self._paths)}")
+        with understood(name):
+            branch = self._tree[self._paths[name]]
+            if isinstance(branch.interpretation, UnknownInterpretation):
+                raise EventError(f"{name}: its bytes are not described in the file; {_DICTIONARY}")
+            values = branch.array(entry_start=first, entry_stop=last, library=library)
+        if len(values) != last - first:
+            raise EventError(f"{name}: has {len(values)} of {last - first} entries")
+        return values
+
+
+@contextmanager
+def understood(name: str) -> Iterator[None]:
+    """Turn whatever uproot says of a damaged file into one EventError."""
+    try:
+        yield
+    except EventError:
+        raise
+    # Bytes that are not what they should be surface in uproot in every imaginable way.
+    except Exception as fault:
+        said = " ".join(str(fault).split())[:200]
+        raise EventError(f"{name}: damaged ROOT file ({type(fault).__name__}: {said})") from fault
+
+
+def member(item: Any, name: str, of: str) -> Any:
+    """A member of an object from `Tree.objects`."""
+    with understood(of):
+        if not item.has_member(name):
+            raise EventError(f"{of}: has no {name}")
+        return item.member(name)
+
+
+def _harmless(streamers: Any) -> None:
+    """EventError if a class or member has a name that no compiler would take."""
+    for versions in streamers.values():
+        for info in versions.values():
+            names = [info.name]
+            for element in info.elements:
+                names += [element.name, element.typename]
+                names += [element.count_name] if hasattr(element, "count_name") else []
+            for name in names:
+                if not _NAME.fullmatch(str(name)):
+                    raise EventError(f"file: describes a class or member called {name[:80]!r}")

@@ -1,0 +1,203 @@
+"""The collaboration's ROOT files, as far as uproot can write them; pointers by stand-ins."""
+
+import numpy as np
+import pytest
+from writers.fasercal import calevent, recoevent, write_tree
+
+from intarsia.core.errors import EventError
+from intarsia.core.events import checked
+from intarsia.detectors.fasercal import FASERCAL, FASERCAL_A, FASERCAL_C
+from intarsia.detectors.fasercal import calevent_reader as cal
+from intarsia.detectors.fasercal import recoevent_reader as reco
+from intarsia.detectors.fasercal.generations import GENERATIONS, SPECTROMETER
+from intarsia.detectors.fasercal.tree_reader import Tree, _harmless
+
+DETECTORS = {"A": FASERCAL_A, "B": FASERCAL, "C": FASERCAL_C}
+
+
+class Item:
+    """What uproot makes of an object: members by name."""
+
+    def __init__(self, **members):
+        self.members = members
+
+    def has_member(self, name):
+        return name in self.members
+
+    def member(self, name):
+        return self.members[name]
+
+
+def vector(x, y, z):
+    return Item(fCoordinates=Item(fX=x, fY=y, fZ=z))
+
+
+def read(module, path, generation="B", **pointers):
+    """The events of a file, with branches of pointers that uproot cannot write put in."""
+    opened = getattr(module, f"open_{generation.lower()}")(path)
+    if pointers:
+        tree = opened._tree
+        tree._paths |= dict.fromkeys(pointers, "")
+        tree.objects = lambda name, first, last: [pointers[name]] * (last - first)
+    with opened:
+        return checked(opened.read(), DETECTORS[generation])
+
+
+@pytest.mark.parametrize("generation", "ABC")
+def test_calevent_gives_calorimeters_and_truth(tmp_path, generation):
+    branches = calevent(3, generation)
+    events = read(cal, write_tree(tmp_path / "a.root", {"calEvent": branches}), generation)
+    assert events.keys == ("200/3",)
+    geometry = GENERATIONS[generation]
+    for stream, branch in (
+        ("ecal", "rearcal"),
+        ("hcal" if generation == "A" else "ahcal", "rearhcal"),
+    ):
+        table = events.streams[stream]
+        energy = branches[f"{branch}.energyDeposit"][0]
+        assert table["energy"].sum() == pytest.approx(energy.sum(), rel=1e-5)
+        for number, e in zip(branches[f"{branch}.moduleID"][0], energy, strict=True):
+            if "index" in table.columns:
+                cell = [number % 1000, number // 1000 % 1000, number // 10**6]
+                assert cell in table["index"].tolist()
+            elif stream == "ecal":
+                assert table["energy"][0, number // 5, number % 5] == np.float32(e)
+            else:
+                assert table["energy"][0, number] == np.float32(e)
+    truth = events.truth
+    place = [branches[f"prim_vx.fCoordinates.f{a}"][0] for a in "XYZ"]
+    np.testing.assert_allclose(truth["vertex"][0], geometry.to_detector(np.array(place)), rtol=1e-4)
+    jet = [branches[f"jetp{a}"][0] for a in "xyz"]
+    np.testing.assert_allclose(truth["p_jet_beam"][0], jet, rtol=1e-6)
+    assert (truth["flavour"][0], truth["charm"][0], truth["neutrino"][0]) == (1, 0, 14)
+    assert events.streams["3dcal"].counts.tolist() == [0]
+    for other in set("ABC") - {generation}:
+        with pytest.raises(
+            EventError, match=f"geom: generation {generation}, which is the detector"
+        ):
+            read(cal, tmp_path / "a.root", other)
+
+
+def test_true_hits_are_summed_per_cube_and_labelled(tmp_path):
+    path = write_tree(tmp_path / "a.root", {"calEvent": calevent(1)})
+    cube, other, faint = 5 + 1000 * 6 + 10**6 * 7 + 10**9 * 3, 47 + 10**9 * 9, 9
+    silicon = 10**11 + 10**10 + 3
+    tracks = [
+        Item(ftrackID=1, fparentID=0, fprimaryID=1, fPDG=13, fhitIDs=[cube, other], fEnergyDeposits=[3.0, 1.0]),
+        Item(ftrackID=7, fparentID=1, fprimaryID=1, fPDG=11, fhitIDs=[cube, silicon], fEnergyDeposits=[1.0, 9.0]),
+        Item(ftrackID=9, fparentID=7, fprimaryID=1, fPDG=2212, fhitIDs=[faint], fEnergyDeposits=[1e-4]),
+    ]  # fmt: skip
+    table = read(cal, path, tracks=tracks).streams["3dcal"]
+    cells = {tuple(c): i for i, c in enumerate(table["index"].tolist())}
+    assert set(cells) == {(5, 6, 67), (47, 0, 180), (9, 0, 0)}
+    at = cells[5, 6, 67]
+    assert table["charge"][at] == 4.0
+    assert table["hierarchy"][at].tolist() == [0, 0.75, 0.25]
+    assert table["category"][at].tolist() == [0.25, 0.75, 0]
+    assert table["ghost"].tolist() == [int(i == cells[9, 0, 0]) for i in range(3)]
+    assert np.isnan(table["category"][cells[9, 0, 0]]).all()
+    tracks[0].members["fEnergyDeposits"] = [1.0]
+    with pytest.raises(EventError, match="event 0: tracks: 1 energies for 2 hits of a track"):
+        read(cal, path, tracks=tracks)
+    tracks[0].members |= {"fEnergyDeposits": [1.0, 1.0], "fhitIDs": [cube, 48]}
+    with pytest.raises(EventError, match=r"channel 48: x 48 is not in 0 to 47"):
+        read(cal, path, tracks=tracks)
+
+
+def test_muons_are_fitted_to_the_points_in_the_stations(tmp_path):
+    path = write_tree(tmp_path / "a.root", {"calEvent": calevent(1)})
+    geometry = GENERATIONS["B"]
+    z = SPECTROMETER.first + SPECTROMETER.pitch * np.arange(10)
+    points = np.stack([100 + 0.01 * (z - z[0]), 150 - 0.02 * (z - z[0]), z], axis=1)
+    world = geometry.to_beam(points)
+    hits = [(4 * s + k, world[s]) for s in range(10) for k in range(4)]
+    track = Item(fPDG=13, layerID=[layer for layer, _ in hits], pos=[vector(*p) for _, p in hits])
+    electron = Item(fPDG=11, layerID=[0], pos=[vector(0.0, 0.0, 0.0)])
+    short = Item(fPDG=-13, layerID=[0, 8, 12], pos=[vector(*world[0])] * 3)
+    muon = read(cal, path, mutagtracks=[track, electron, short]).streams["muon"]
+    assert muon.counts.tolist() == [1]
+    np.testing.assert_allclose(muon["position"][0], points, atol=0.6)
+    assert muon["ndf"].tolist() == [15]
+    direction = muon["momentum"][0] / np.linalg.norm(muon["momentum"][0])
+    np.testing.assert_allclose(direction[:2], [0.01, -0.02], atol=2e-3)
+    again = read(cal, path, mutagtracks=[track]).streams["muon"]
+    np.testing.assert_array_equal(again["position"], muon["position"])
+
+
+def test_recoevent_gives_voxels_and_fitted_muons(tmp_path):
+    trees = recoevent(2)
+    path = write_tree(tmp_path / "Batch-TPORecevent_200_0_4.root", trees)
+    events = read(reco, path)
+    assert events.keys == tuple(f"200_0_4/{i}" for i in range(5))
+    table, voxels = events.streams["3dcal"], trees["RecoEvent"]
+    channel = np.concatenate(voxels["PSvoxelmap.second.ID"])
+    x, y, z, m = channel % 1000, channel // 1000 % 1000, channel // 10**6 % 1000, channel // 10**9
+    np.testing.assert_array_equal(table["index"], np.stack([x, y, 20 * m + z], axis=1))
+    energy = np.concatenate(voxels["PSvoxelmap.second.RawEnergy"])
+    np.testing.assert_array_equal(table["charge"], energy)
+    np.testing.assert_array_equal(table["ghost"], np.concatenate(voxels["PSvoxelmap.second.ghost"]))
+    muon, flat = events.streams["muon"], trees["MuonSpectrometer"]
+    np.testing.assert_array_equal(muon.counts, flat["ntracks"])
+    np.testing.assert_array_equal(muon["charge"], np.concatenate(flat["charge"]))
+    world = np.stack([np.concatenate(flat[f"p{a}"]) for a in "xyz"], axis=1)
+    np.testing.assert_allclose(muon["momentum"] @ GENERATIONS["B"].rotation.T, world, rtol=1e-4, atol=1e-4)  # fmt: skip
+    assert np.isnan(muon["sigma"]).all()
+
+
+def test_fits_that_did_not_converge_are_no_tracks(tmp_path):
+    flat = recoevent(1)["MuonSpectrometer"]
+    flat |= {
+        "ntracks": np.array([3, 12], "i4"),
+        "charge": [np.array([1, 0, 1], "f4"), np.full(12, -1, "f4")],
+        "chi2": [np.array([2.0, -1.0, 1e38], "f4"), np.full(12, 3.0, "f4")],
+        "nDoF": [np.array([5, 5, 5], "i4"), np.full(12, 5, "i4")],
+    } | {f"p{a}": [np.ones(3, "f4"), np.ones(12, "f4")] for a in "xyz"}
+    path = write_tree(tmp_path / "muons.root", {"MuonSpectrometer": flat})
+    events = read(reco, path)
+    assert events.streams["muon"].counts.tolist() == [1, 10]
+    assert events.keys == ("muons/0", "muons/1")
+    assert events.streams["3dcal"].counts.tolist() == [0, 0]
+
+
+def test_a_branch_that_needs_the_dictionary_is_named(tmp_path, monkeypatch):
+    from uproot.interpretation.identify import UnknownInterpretation
+
+    path = write_tree(tmp_path / "a.root", {"calEvent": calevent(1)})
+    tree = Tree(path, "calEvent")
+    unknown = UnknownInterpretation("no streamer", str(path), "/rearmucal")
+    monkeypatch.setattr(type(tree._tree["rearmucal"]), "interpretation", unknown)
+    with pytest.raises(EventError) as caught:
+        tree.numbers("rearmucal", 0, 1)
+    assert str(caught.value) == (
+        "rearmucal: its bytes are not described in the file; it needs the collaboration's compiled dictionary (ClassesDict.so, "
+        "built by generateLib.sh in Python_io of rubbiaa/FASER): copy what is wanted to a flat "
+        "tree with it"
+    )
+    tree.close()
+
+
+def test_files_that_are_not_these_are_named(tmp_path):
+    (tmp_path / "a.root").write_text("no")
+    for module in (cal, reco):
+        assert module.claims(tmp_path / "a.root").startswith("file: damaged ROOT file (")
+    write_tree(tmp_path / "b.root", {"other": {"x": np.arange(3.0)}})
+    assert cal.claims(tmp_path / "b.root") == "it has no tree calEvent (it has: other)"
+    path = write_tree(tmp_path / "c.root", {"calEvent": calevent(1)})
+    assert cal.claims(path) == ""
+    assert reco.claims(path).startswith("it has no tree RecoEvent or MuonSpectrometer (it has: cal")
+    tree = Tree(path, "calEvent")
+    with pytest.raises(EventError, match=r"^rearmucla: missing in calEvent; did you mean 'rearmucal'\?"):  # fmt: skip
+        tree.numbers("rearmucla", 0, 1)
+    tree.close()
+
+
+def test_names_that_could_become_code_are_refused():
+    class Named:
+        def __init__(self, name, elements=()):
+            self.name, self.elements, self.typename = name, elements, "int"
+
+    bad = Named("x'] = __import__('os').system('true') #")
+    for info in (bad, Named("Good", [bad])):
+        with pytest.raises(EventError, match="describes a class or member called"):
+            _harmless({"Good": {1: info}})
+    _harmless({"vector<A*>": {1: Named("vector<A*>", [Named("fX")])}})
