@@ -26,8 +26,7 @@ class PooledHead(nn.Module):
 
     def forward(self, encoded: Encoded) -> Tensor:
         """(B, outputs)."""
-        out: Tensor = self.out(self.norm(encoded.pooled()))
-        return out.float()
+        return _precise(self.norm, self.out, encoded.pooled())
 
 
 class TokenHead(nn.Module):
@@ -51,8 +50,7 @@ class TokenHead(nn.Module):
         query = self.query.expand(len(encoded.latents), 1, -1)
         context = self.norm_context(encoded.latents)
         seen = self.attention(self.norm_query(query), context, encoded.mask[:, None])
-        out: Tensor = self.out(self.norm((query + seen)[:, 0]))
-        return out.float()
+        return _precise(self.norm, self.out, (query + seen)[:, 0])
 
 
 class ContextHead(nn.Module):
@@ -86,6 +84,13 @@ def head(options: Reading, model: Model, outputs: int) -> nn.Module:
     """The head that the options of a task name."""
     make = {"tokens": TokenHead, "pooled": PooledHead}[options.head]
     return make(model, outputs, options.head_scale)
+
+
+def _precise(norm: nn.LayerNorm, out: nn.Linear, x_bd: Tensor) -> Tensor:
+    """Norm and linear map without autocast: bfloat16 knows a position to 1/256 of itself only."""
+    with torch.autocast(x_bd.device.type, enabled=False):
+        y: Tensor = out(norm(x_bd.to(out.weight.dtype)))
+    return y
 
 
 def _small(width: int, outputs: int, scale: float) -> nn.Linear:

@@ -56,7 +56,7 @@ def roc(starts: Mapping[str, Predictions], task: str, classes: Sequence[str]) ->
 def _curve(p: Predictions, task: str, c: int) -> tuple[Array, Array]:
     scores, truth = p.columns[f"{task}/scores"][:, c], p.columns[f"{task}/truth"]
     known = truth >= 0
-    weight = np.asarray(p.columns.get("weight", np.ones(len(truth))))[known]
+    weight = np.asarray(p.columns.get("weight", np.ones(len(truth))), np.float64)[known]
     order = np.argsort(-scores[known], kind="stable")
     own = (truth[known] == c)[order]
     signal, others = np.cumsum(own * weight[order]), np.cumsum(~own * weight[order])
