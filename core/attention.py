@@ -1,6 +1,7 @@
-"""Transformer blocks over padded rows.
+"""Transformer blocks over padded rows, or over items that only attention itself lays in rows.
 
-Shape letters: R rows, L slots of a row that ask, K slots that are looked at, D width, H heads, B events.
+Shape letters: R rows, L slots of a row that ask, K slots that are looked at, D width, H heads,
+B events, n items that ask, k items that are looked at.
 """
 
 from __future__ import annotations
@@ -10,9 +11,15 @@ from attrs import frozen
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
+from .batch import Rows
+
 
 class Attention(nn.Module):
-    """Multi-head attention from `x` to `context`."""
+    """Multi-head attention from `x` to `context`.
+
+    Either may be items (n, D) with the rows they belong in: then nothing but the products of queries
+    and keys is done for empty slots. An item that may look at nothing but an empty slot sees zeros.
+    """
 
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
@@ -21,12 +28,25 @@ class Attention(nn.Module):
         self.key_value = nn.Linear(dim, 2 * dim)
         self.out = nn.Linear(dim, dim)
 
-    def forward(self, x_rld: Tensor, context_rkd: Tensor, mask: Tensor) -> Tensor:
-        """(R, L, D); `mask`, broadcast to (R, L, K), is true where a slot may look."""
-        key, value = self.key_value(context_rkd).chunk(2, -1)
-        q, k, v = (self._heads(y) for y in (self.query(x_rld), key, value))
-        y = scaled_dot_product_attention(q, k, v, mask[:, None])
-        out: Tensor = self.out(y.transpose(1, 2).flatten(2))
+    def forward(
+        self,
+        x: Tensor,
+        context: Tensor,
+        mask: Tensor,
+        rows: Rows | None = None,
+        context_rows: Rows | None = None,
+    ) -> Tensor:
+        """(R, L, D), or (n, D) with `rows`; `mask`, broadcast to (R, L, K), is true where a slot may
+        look.
+        """
+        query, key_value = self.query(x), self.key_value(context)
+        if rows is not None:
+            query = lay(query, rows.source, rows.mask)
+        if context_rows is not None:
+            key_value = lay(key_value, context_rows.source, context_rows.mask)
+        q, k, v = (self._heads(y) for y in (query, *key_value.chunk(2, -1)))
+        y = scaled_dot_product_attention(q, k, v, mask[:, None]).transpose(1, 2).flatten(2)
+        out: Tensor = self.out(y if rows is None else y.flatten(0, 1)[rows.slot])
         return out
 
     def _heads(self, x_rld: Tensor) -> Tensor:
@@ -38,7 +58,7 @@ class Attention(nn.Module):
 
 @frozen(eq=False)
 class Owners:
-    """Whose the slots of packed rows are: event (R, L), `n` where a slot is empty; n events."""
+    """Whose slots or items are: event (R, L), `n` where a slot is empty, or (items,); n events."""
 
     event: Tensor
     n: int
@@ -55,15 +75,15 @@ class DropPath(nn.Module):
         super().__init__()
         self.rate = rate
 
-    def forward(self, x_rld: Tensor, owners: Owners | None = None) -> Tensor:
-        """(R, L, D); without `owners` a row is an event."""
+    def forward(self, x: Tensor, owners: Owners | None = None) -> Tensor:
+        """`x`, (R, L, D) or items (n, D); without `owners` a row is an event."""
         if not self.training or self.rate == 0:
-            return x_rld
+            return x
         keep = 1 - self.rate
-        n = len(x_rld) if owners is None else owners.n + 1
-        factor = (torch.rand(n, device=x_rld.device) < keep).to(x_rld.dtype) / keep
+        n = len(x) if owners is None else owners.n + 1
+        factor = (torch.rand(n, device=x.device) < keep).to(x.dtype) / keep
         each = factor[:, None] if owners is None else factor[owners.event]
-        return x_rld * each[..., None]
+        return x * each[..., None]
 
 
 class Block(nn.Module):
@@ -85,18 +105,23 @@ class Block(nn.Module):
 
     def forward(
         self,
-        x_rld: Tensor,
+        x: Tensor,
         mask: Tensor,
-        context_rkd: Tensor | None = None,
+        context: Tensor | None = None,
+        *,
         owners: Owners | None = None,
+        rows: Rows | None = None,
+        context_rows: Rows | None = None,
     ) -> Tensor:
-        """(R, L, D); `mask` is true where a slot may look, see `Attention`; `owners` drop together."""
-        asked = self.norm(x_rld)
-        context = asked
-        if self.norm_context is not None and context_rkd is not None:
-            context = self.norm_context(context_rkd)
-        x_rld = x_rld + self.drop_path(self.attention(asked, context, mask), owners)
-        out: Tensor = x_rld + self.drop_path(self.mlp(self.norm_mlp(x_rld)), owners)
+        """(R, L, D), or (n, D) with `rows`; `owners` drop together, the rest as for `Attention`."""
+        asked = self.norm(x)
+        if self.norm_context is None or context is None:
+            context, context_rows = asked, rows
+        else:
+            context = self.norm_context(context)
+        seen = self.attention(asked, context, mask, rows, context_rows)
+        x = x + self.drop_path(seen, owners)
+        out: Tensor = x + self.drop_path(self.mlp(self.norm_mlp(x)), owners)
         return out
 
 

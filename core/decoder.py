@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .attention import Block, lay, sine_table
+from .attention import Block, sine_table
 from .batch import Rows
 from .encoder import Encoded
 from .recipe import DecoderSize
@@ -26,18 +26,15 @@ class Decoder(nn.Module):
         )
         self.norm = nn.LayerNorm(size.width)
 
-    def forward(self, x_ble: Tensor, encoded: Encoded) -> Tensor:
-        """Queries in one row per event, (B, L, E), after looking at the latents of their event."""
+    def forward(self, x: Tensor, encoded: Encoded, rows: Rows | None = None) -> Tensor:
+        """Queries after looking at the latents of their event: (B, L, E), as many for each event, or
+        (q, E) of any event, which `rows` lays out.
+        """
         context = self.context(encoded.latents)
         for block in self.blocks:
-            x_ble = block(x_ble, encoded.mask[:, None], context)
-        out: Tensor = self.norm(x_ble)
+            x = block(x, encoded.mask[:, None], context, rows=rows)
+        out: Tensor = self.norm(x)
         return out
-
-    def ragged(self, x_qe: Tensor, rows: Rows, encoded: Encoded) -> Tensor:
-        """The same for queries (q, E) of any event, which `rows` lays out."""
-        x_ble: Tensor = self(lay(x_qe, rows.source, rows.mask), encoded)
-        return x_ble.flatten(0, 1)[rows.slot]
 
 
 class Places(nn.Module):

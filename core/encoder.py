@@ -3,7 +3,7 @@
 One class serves every detector and every stage. Parameters named ``detector.*`` belong to a
 detector; those named ``shared.*`` do not, and travel.
 
-Shape letters: t tokens, B events, Q latents of an event, K keys of an event, D width.
+Shape letters: t tokens, B events, Q latents of an event, n latents and k keys of all, D width.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from attrs import frozen
 from torch import Tensor, nn
 
-from .attention import Block, lay, xavier
+from .attention import Block, Owners, lay, xavier
 from .batch import GridPlan, Plan
 from .detector import Detector
 from .recipe import Model
@@ -27,6 +27,8 @@ from .windows import Windows
 @frozen(eq=False)
 class Encoded:
     """What tasks see: latents (B, Q, D) with their mask (B, Q), the first of them the global one.
+
+    Where the mask is false latents are zero.
 
     tokens: (t, D) of each stream after the attention inside windows. plan: the view behind it.
     """
@@ -52,10 +54,13 @@ class Fusion(nn.Module):
         self.cross = Block(*size, cross=True, drop_path=cross)
         self.own = Block(*size, drop_path=own)
 
-    def forward(self, x_bqd: Tensor, plan: Plan, keys_bkd: Tensor) -> Tensor:
-        """Latents after the round."""
-        x_bqd = self.cross(x_bqd, plan.keys.mask[:, None], keys_bkd)
-        out: Tensor = self.own(x_bqd, plan.latents.mask[:, None])
+    def forward(self, x_nd: Tensor, keys_kd: Tensor, plan: Plan, owners: Owners) -> Tensor:
+        """Latents after the round; latents and keys are items that the plan lays out per event."""
+        latents, keys = plan.latents, plan.keys
+        x_nd = self.cross(
+            x_nd, keys.mask[:, None], keys_kd, owners=owners, rows=latents, context_rows=keys
+        )
+        out: Tensor = self.own(x_nd, latents.mask[:, None], owners=owners, rows=latents)
         return out
 
 
@@ -125,8 +130,9 @@ class Encoder(nn.Module):
                 x_td = x_td + position[stream.window]
             tokens[name] = x_td
             keys.append(x_td + part.kind)
-        x_bqd = lay(torch.cat(latents), plan.latents.source, plan.latents.mask)
-        keys_bkd = lay(torch.cat(keys), plan.keys.source, plan.keys.mask)
+        x_nd, keys_kd, rows = torch.cat(latents), torch.cat(keys), plan.latents
+        owners = Owners(rows.slot // rows.mask.shape[1], len(rows.mask))
         for block in self.shared.fusion:
-            x_bqd = block(x_bqd, plan, keys_bkd)
-        return Encoded(self.shared.norm(x_bqd), plan.latents.mask, tokens, plan)
+            x_nd = block(x_nd, keys_kd, plan, owners)
+        x_bqd = lay(self.shared.norm(x_nd), rows.source, rows.mask)
+        return Encoded(x_bqd, rows.mask, tokens, plan)

@@ -46,7 +46,7 @@ class Data:
 class Model:
     """Sizes of the encoder; the defaults are the paper's (decision 4 of the design).
 
-    row: slots of a padded row into which windows are packed.
+    row: slots of a padded row into which windows are packed; more where a window is larger.
     """
 
     dim: int = field(default=384, validator=ge(1), metadata={"also": ("width", "embed_dim")})
@@ -56,7 +56,7 @@ class Model:
     depths: Mapping[str, int] = field(factory=dict, validator=deep_mapping(instance_of(str), ge(1)))
     summaries: int = field(default=2, validator=ge(1))
     rounds: int = field(default=4, validator=ge(1))
-    row: int = field(default=64, validator=ge(8))
+    row: int = field(default=16, validator=ge(8))
 
     def __attrs_post_init__(self) -> None:
         if self.dim % self.heads:

@@ -30,8 +30,10 @@ def gelu(x: Tensor) -> Tensor:
 
 
 def attention(module, x_ld: Tensor, context_kd: Tensor) -> Tensor:
-    """Plain attention of one set of queries to one set of keys."""
+    """Plain attention of one set of queries to one set of keys; without keys zeros are seen."""
     dim = x_ld.shape[1]
+    if not len(context_kd):
+        return linear(module.out, torch.zeros_like(x_ld))
     both = linear(module.key_value, context_kd)
     q, k, v = linear(module.query, x_ld), both[:, :dim], both[:, dim:]
     size = dim // module.heads
@@ -141,8 +143,6 @@ def encode(encoder, detector, plan: Plan, event: int) -> tuple[Tensor, dict[str,
         keys.append(key)
         latents.append(more)
     x, context = torch.cat(latents), torch.cat(keys)
-    if not len(context):
-        context = torch.zeros_like(shared.query)  # one slot of zeros
     for layer in shared.fusion:
         x = block(layer.cross, x, context)
         x = block(layer.own, x)

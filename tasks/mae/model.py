@@ -63,7 +63,7 @@ class MaskedAutoencoder(TaskModule):
             plan = encoded.plan.streams[name]
             if isinstance(plan, GridPlan):
                 query = self.places[name](plan.asked.place, plan.asked.window)
-                out[name] = head(self.decoder.ragged(query, plan.asked.rows, encoded))
+                out[name] = head(self.decoder(query, encoded, plan.asked.rows))
         if self.queries:
             query = torch.stack(list(self.queries.values())).expand(len(batch), -1, -1)
             decoded = self.decoder(query, encoded)

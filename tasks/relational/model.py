@@ -53,7 +53,7 @@ class VoxelLabels(TaskModule):
         if not isinstance(plan, GridPlan):
             raise TypeError(f"stream {self.stream!r} has no voxels to label")
         query = self.token(encoded.tokens[self.stream]) + self.places(plan.place, plan.window)
-        decoded = self.decoder.ragged(query, plan.rows, encoded)
+        decoded = self.decoder(query, encoded, plan.rows)
         rows = self._rows(plan.cell)
         logits = self.voxels.at(decoded, plan.token[rows], plan.cell[rows])
         sizes = [_channels(label) for label in self.labels.values()]

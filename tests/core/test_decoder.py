@@ -28,7 +28,7 @@ def test_queries_look_at_the_latents_of_their_event_alone():
     module, there = decoder(), encoded()
     event = np.array([2, 0, 0, 2, 1, 0])
     x_qe = torch.randn(6, 12, dtype=torch.float64)
-    out = module.ragged(x_qe, Rows.of([event], 3), there)
+    out = module(x_qe, there, Rows.of([event], 3))
     for i, b in enumerate(event):
         context = reference.linear(module.context, there.latents[b][there.mask[b]])
         x = x_qe[i : i + 1]
@@ -48,7 +48,7 @@ def test_latents_that_are_not_there_do_not_count():
 
 def test_without_queries_nothing_comes_out():
     rows = Rows.of([np.zeros(0, np.int64)], 3)
-    out = decoder().ragged(torch.zeros(0, 12, dtype=torch.float64), rows, encoded())
+    out = decoder()(torch.zeros(0, 12, dtype=torch.float64), encoded(), rows)
     assert out.shape == (0, 12)
 
 

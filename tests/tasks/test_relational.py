@@ -183,7 +183,7 @@ def test_the_logits_are_those_of_the_dense_head(events):
     task, plan = made.tasks["relational"], batch.plans[VIEW].streams["cubes"]
     with torch.no_grad():
         query = task.token(encoded.tokens["cubes"]) + task.places(plan.place, plan.window)
-        dense = task.voxels(task.decoder.ragged(query, plan.rows, encoded))
+        dense = task.voxels(task.decoder(query, encoded, plan.rows))
     out.pop("rows")
     whole = torch.cat(list(out.values()), 1)
     torch.testing.assert_close(whole, dense[plan.token, :, plan.cell], atol=1e-4, rtol=1e-4)
