@@ -25,6 +25,7 @@ from .metrics import (
 )
 from .store_predictions import Predictions, read_predictions
 from .streams import Label
+from .voxel_metrics import segmentation
 
 Seeds = Mapping[int, Predictions]
 
@@ -95,6 +96,12 @@ def of_start(seeds: Seeds, labels: Mapping[str, Label], resamples: int) -> dict[
     found: dict[str, Any] = {}
     first = next(iter(seeds.values()))
     for task in first.tasks:
+        if f"{task}/counts" in first.columns:
+            parts = (
+                _segmented(p, task, resamples if i == 0 else 1)
+                for i, p in enumerate(seeds.values())
+            )
+            found[task] = _pooled(list(parts))
         if f"{task}/truth" not in first.columns:
             continue
         label = labels.get(task)
@@ -134,6 +141,13 @@ def _task(p: Predictions, task: str, label: Label | None, resamples: int) -> dic
     return found
 
 
+def _segmented(p: Predictions, task: str, resamples: int) -> dict[str, Any]:
+    """Metrics of the voxels of one seed."""
+    counts = p.columns[f"{task}/counts"]
+    names = p.attrs.get("classes", {}).get(task) or [str(c) for c in range(counts.shape[1])]
+    return segmentation(counts, names, np.random.default_rng(_BOOTSTRAP_SEED), resamples)
+
+
 def _accuracy(scores: Array, truth: Array) -> float:
     """Share of events of known class whose highest score is that class; NaN without any."""
     known = truth >= 0
@@ -149,7 +163,9 @@ def _pooled(each: list[dict[str, Any]]) -> dict[str, Any]:
         if _is_interval(value):
             lists[name] = [e[name][0] for e in each]
             pooled[name] = _moved(
-                value, lists[name], 1.0 if "auc" in name or "auroc" in name else math.inf
+                value,
+                lists[name],
+                1.0 if name.startswith(("auc", "entropy", "f1", "iou")) else math.inf,
             )
         elif isinstance(value, Mapping) and all(_is_interval(v) for v in value.values()):
             lists[name] = {k: [e[name][k][0] for e in each] for k in value}

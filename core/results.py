@@ -19,7 +19,7 @@ from .pictures import pictures
 from .probe import linear_probe
 from .progress import Progress
 from .recipe import Stage
-from .stages import Bench, trained
+from .stages import Bench, labels_wanted, trained
 from .store_predictions import write_predictions
 from .task import View
 
@@ -43,9 +43,9 @@ def results(bench: Bench) -> Path:
     return page
 
 
-def test_sample(bench: Bench) -> Sample:
-    """The test split, with nothing hidden."""
-    return bench.sample(bench.split("test"), (View(),), 64, labels=False)
+def test_sample(bench: Bench, stage: Stage) -> Sample:
+    """The test split, with nothing hidden, and the voxel labels that the tasks of `stage` need."""
+    return bench.sample(bench.split("test"), (View(),), 64, labels=labels_wanted(bench, stage))
 
 
 def start_name(stage: str) -> str:
@@ -60,10 +60,12 @@ def predict(bench: Bench, name: str, stage: Stage, seed: int) -> None:
     checkpoint = bench.folder.stage(name, seed, first) / "best.safetensors"
     network = trained(bench, stage, checkpoint)
     columns = predictions(
-        network, test_sample(bench), bench.workers, f"predict {start}", bench.notify
+        network, test_sample(bench, stage), bench.workers, f"predict {start}", bench.notify
     )
     path = bench.folder.predictions(start, seed, first)
-    write_predictions(path, columns, {"start": start, "seed": seed, "stage": name})
+    classes = {n: list(c) for n, t in network.tasks.items() if (c := getattr(t, "classes", ()))}
+    facts = {"start": start, "seed": seed, "stage": name, "classes": classes}
+    write_predictions(path, columns, facts)
 
 
 def probes(bench: Bench, predicting: dict[str, Stage]) -> None:
@@ -72,6 +74,8 @@ def probes(bench: Bench, predicting: dict[str, Stage]) -> None:
     All are fitted to the same labelled events of the training split, `report.probe` of them.
     """
     wanted = targets(next(iter(predicting.values())))
+    if not wanted:
+        return
     test = bench.split("test")
     train = {s: bench.labelled(bench.recipe.report.probe, s) for s in bench.recipe.seeds}
     every = np.unique(np.concatenate([*train.values(), test]))

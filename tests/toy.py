@@ -92,7 +92,7 @@ DECODER = DecoderSize(width=16, heads=2, depth=1)
 def registry() -> Registry:
     """The tasks of the project, and no detector."""
     found = Registry()
-    for name in ("mae", "relational", "classify", "kinematics", "vertex"):
+    for name in ("mae", "relational", "classify", "kinematics", "vertex", "segmentation"):
         module = import_module(f"intarsia.tasks.{name}")
         found.add(module, name, Source(module.__name__))
     return found
@@ -176,6 +176,7 @@ def shuffled_rows(events: Events, seed: int = 0) -> Events:
 OPTIONS: Mapping[str, Mapping] = {
     "mae": {"decoder": DECODER, "modes": 4},
     "relational": {"decoder": DECODER, "modes": 6},
+    "segmentation": {"decoder": DECODER, "modes": 6},
 }
 
 

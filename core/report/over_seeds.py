@@ -40,7 +40,10 @@ def paired(found: Mapping[str, Any], measures: Sequence[tuple[str, str]]) -> Tab
         cells = []
         for key, _ in measures:
             differences = values.get(key, {}).get("against_scratch", {})
-            cells.append(_differences(differences.get("auc_macro", differences.get("median", ()))))
+            names = ("auc_macro", "f1_macro", "median")
+            cells.append(
+                _differences(next((differences[n] for n in names if n in differences), ()))
+            )
         if any(cell != "-" for cell in cells):
             body.append([title(start), *cells])
     return Table(["", *_heads(measures)], body) if body else None

@@ -106,12 +106,7 @@ def _parts(run: RunData, found: Mapping[str, Any]) -> Iterator[Part]:
     for task, label in run.labels.items():
         if label.classes:
             yield _class_part(run, found, task)
-            yield Part(
-                title=f"{_heading(task)}: by highest score",
-                table=tables.highest(found, task),
-                note="Share of the events of each true class that go to each class; the diagonal is "
-                "the accuracy of the class. First seed.",
-            )
+            yield _highest(found, task, "events")
         elif label.moves == "point" and label.width == 3:
             drawn = figures.distances(run.starts, task, label.unit)
             caption = (
@@ -163,6 +158,15 @@ def _seeds(
             table=over_seeds.paired(found, measures),
             note=over_seeds.PAIRED_NOTE,
         ),
+    )
+
+
+def _highest(found: Mapping[str, Any], task: str, what: str) -> Part:
+    return Part(
+        title=f"{_heading(task)}: by highest score",
+        table=tables.highest(found, task),
+        note=f"Share of the {what} of each true class that go to each class; the diagonal is the "
+        "accuracy of the class. First seed.",
     )
 
 

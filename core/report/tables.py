@@ -45,6 +45,8 @@ def measures(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     for task, values in _tasks(found).items():
         if "auc_macro" in values:
             named.append((task, f"{task}: macro AUROC (right is better)"))
+        elif "f1_macro" in values:
+            named.append((task, f"{task}: macro F1 (right is better)"))
         elif "median" in values and task.rpartition("_")[2]:
             what, _, unit = task.rpartition("_")
             named.append((task, f"{what}: median distance [{unit}] (left is better)"))
@@ -79,7 +81,7 @@ def _tasks(found: Mapping[str, Any]) -> dict[str, Any]:
 def _measured(values: Mapping[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for key, value in values.items():
-        name = "auc_macro" if "auc_macro" in value else "median"
+        name = next((n for n in ("auc_macro", "f1_macro") if n in value), "median")
         if key not in ("probe", "kinematics") and name in value:
             kept[key] = value[name]
             kept[f"{key} seeds"] = value["per_seed"][name]
@@ -104,9 +106,10 @@ def verdicts(
     """All comparisons as sentences."""
     said = []
     for measure, text in named:
-        up = "AUROC" in text
+        up = "(right is better)" in text
         what, _, unit = measure.rpartition("_") if not up else (measure, "", "")
-        head = f"{what}, macro AUROC" if up else f"{what}, median distance"
+        quoted = "macro F1" if "macro F1" in text else "macro AUROC"
+        head = f"{what}, {quoted}" if up else f"{what}, median distance"
         for text in words.comparisons(listed, measure, larger_is_better=up, unit=unit):
             said.append(Verdict(head[0].upper() + head[1:].replace("_", " "), text, _kind(text)))
     return said
@@ -185,6 +188,26 @@ def _listed(found: Mapping[str, Any], task: str) -> list[tuple[str, Any]]:
     if task in found.get(HAND, {}):
         listed.append((title(HAND), found[HAND][task]))
     return listed
+
+
+def segments(found: Mapping[str, Any], task: str) -> Table | None:
+    """F1 of each class of voxels, means and accuracy, for every start."""
+    listed = [(title(s), v[task]) for s, v in found.get("starts", {}).items() if task in v]
+    if not listed:
+        return None
+    classes = list(listed[0][1]["f1"])
+    body = [
+        [
+            name,
+            with_interval(v["f1_macro"]),
+            *(with_interval(v["f1"][c]) for c in classes),
+            with_interval(v["iou_macro"]),
+            words.number(v["accuracy"]),
+        ]
+        for name, v in listed
+    ]
+    heads = ["", "macro F1", *(c.replace("_", " ") for c in classes), "mean IoU", "accuracy"]
+    return Table(heads, body)
 
 
 def absent(found: Mapping[str, Any], task: str) -> str:
