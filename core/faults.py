@@ -55,9 +55,11 @@ def _class_faults(
             named = str(other).split(maxsplit=1)[:1]
             at = (*steps, *named) if named and named[0] in _fields(error.cl) else steps
             yield from faults(other, at, also)
+    called = {f.name: key_of(f) for f in attrs.fields(error.cl)}
     for inner, note in noted:
-        if not (isinstance(inner, KeyError) and note.name in meant):  # missing as it is misspelt
-            yield from faults(inner, (*steps, note.name), ())
+        step = called[note.name]
+        if not (isinstance(inner, KeyError) and step in meant):  # missing as it is misspelt
+            yield from faults(inner, (*steps, step), ())
 
 
 def _unknown(near: str, kind: type, also: tuple[str, ...]) -> str:
@@ -81,4 +83,9 @@ def _meant(key: str, kind: type, also: tuple[str, ...]) -> str:
 
 
 def _fields(kind: Any) -> dict[str, attrs.Attribute[Any]]:
-    return {f.name: f for f in attrs.fields(kind) if f.init}
+    return {key_of(f): f for f in attrs.fields(kind) if f.init}
+
+
+def key_of(field: attrs.Attribute[Any]) -> str:
+    """What a field is called in YAML: its name, unless that is no name in Python, like ``from``."""
+    return str(field.metadata.get("key", field.name))

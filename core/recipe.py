@@ -7,7 +7,7 @@ mistake for a key; it only feeds suggestions.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, get_args
 
 from attrs import Factory, field, frozen
 from attrs.validators import (
@@ -105,11 +105,30 @@ class Instance:
     options: Any
 
 
+CorePart = Literal["windows", "query", "fusion", "norm"]
+CORE: tuple[CorePart, ...] = get_args(CorePart)
+
+
+@frozen(kw_only=True)
+class Transfer:
+    """Weights from a checkpoint, also of another detector: what belongs to no detector travels.
+
+    checkpoint: the file; ``from`` in YAML. take: parts of the shared encoder, all by default.
+    streams: which voxel stream of the checkpoint lends its window attention to which of the
+    detector's, none to one that is given as empty; by default the one of the same name, or else the
+    first.
+    """
+
+    checkpoint: str = field(metadata={"key": "from", "also": ("checkpoint", "file", "path")})
+    take: tuple[CorePart, ...] = field(default=CORE, validator=min_len(1))
+    streams: Mapping[str, str | None] = field(factory=dict, metadata={"also": ("stream",)})
+
+
 @frozen(kw_only=True)
 class Stage:
     """One training: its tasks, its length and what its encoder starts from.
 
-    start: an earlier stage. starts: several variants of the stage by name, each a mapping of the
+    start: an earlier stage. transfer: instead of it, weights from elsewhere. starts: several variants of the stage by name, each a mapping of the
     keys that differ; the stage ``finetune`` becomes ``finetune/scratch``, ``finetune/mae``, ...
     tasks: instances by name; in YAML the options, and `kind` where it is not the name. A task that is
     set to false is switched off.
@@ -125,6 +144,7 @@ class Stage:
     tasks: Mapping[str, Any] = field(factory=dict, metadata={"also": ("task",)})
     optim: Optim = Factory(Optim)
     start: str | None = None
+    transfer: Transfer | None = None
     starts: Mapping[str, Any] = field(factory=dict)
     labels: int | None = field(
         default=None, validator=optional(ge(1)), metadata={"also": ("n_labels", "budget")}

@@ -21,6 +21,7 @@ from .recipe import Instance, Model
 from .streams import VoxelGrid
 from .structure import spell
 from .task import Needs
+from .yaml import Steps
 
 Instances = Mapping[str, Mapping[str, Instance]]  # stage: task: instance
 
@@ -40,8 +41,9 @@ def check(values: Mapping[str, Any], instances: Instances, registry: Registry) -
     yield from _sizes(values.get("model"))
     if detector:
         yield from _options(values.get("data"), detector)
-        yield from _depths(values.get("model"), detector)
+        yield from _grids(_depths(values.get("model")), detector, ("model", "depths"))
         yield from _augment(values.get("stages"), detector)
+        yield from _transfers(values.get("stages"), detector)
         yield from _needs(instances, detector, registry)
 
 
@@ -57,6 +59,8 @@ def _stages(stages: Any) -> Iterator[Fault]:
         if isinstance(stage, dict):
             if _no_tasks(stage) and ("tasks" in stage or not suggest("tasks", stage)):
                 yield ("stages", name), "has no tasks"
+            if stage.get("start") is not None and stage.get("transfer") is not None:
+                yield ("stages", name, "transfer"), "a stage has either a start or a transfer"
             start = stage.get("start")
             if isinstance(start, str) and start not in earlier:
                 yield ("stages", name, "start"), _no_start(start, earlier, stages)
@@ -116,18 +120,26 @@ def _sizes(model: Any) -> Iterator[Fault]:
             yield ("model", "dim"), str(error)
 
 
-def _depths(model: Any, detector: Detector) -> Iterator[Fault]:
-    depths = model.get("depths") if isinstance(model, dict) else None
+def _depths(model: Any) -> Any:
+    return model.get("depths") if isinstance(model, dict) else None
+
+
+def _transfers(stages: Any, detector: Detector) -> Iterator[Fault]:
+    for stage, settings in stages.items() if isinstance(stages, dict) else ():
+        transfer = settings.get("transfer") if isinstance(settings, dict) else None
+        streams = transfer.get("streams") if isinstance(transfer, dict) else None
+        steps = ("stages", stage, "transfer", "streams")
+        yield from _grids(streams, detector, steps)
+
+
+def _grids(named: Any, detector: Detector, steps: Steps) -> Iterator[Fault]:
+    """A fault for every key of `named` that is no voxel stream of `detector`."""
     grids = [s.name for s in detector.streams if isinstance(s, VoxelGrid)]
-    for name in depths if isinstance(depths, dict) else ():
+    for name in named if isinstance(named, dict) else ():
         if name not in grids:
-            yield (
-                ("model", "depths", name),
-                (
-                    f"{detector.name} has no voxel stream {name!r}{suggest(name, grids)} "
-                    f"(it has: {', '.join(grids) or 'none'})"
-                ),
-            )
+            has = ", ".join(grids) or "none"
+            said = f"{detector.name} has no voxel stream {name!r}{suggest(name, grids)}"
+            yield (*steps, name), f"{said} (it has: {has})"
 
 
 def _augment(stages: Any, detector: Detector) -> Iterator[Fault]:

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from .errors import PluginError, RecipeError
-from .faults import Fault
+from .faults import Fault, key_of
 from .plugins import Registry
 from .recipe import Instance, Recipe
 from .recipe_check import check
@@ -71,7 +71,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Instance):
         return {"kind": value.kind, **_plain(value.options)}
     if attrs.has(type(value)):
-        return {f.name: _plain(getattr(value, f.name)) for f in attrs.fields(type(value))}
+        return {key_of(f): _plain(getattr(value, f.name)) for f in attrs.fields(type(value))}
     if isinstance(value, Mapping):
         return {k: _plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):

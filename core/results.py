@@ -19,7 +19,7 @@ from .pictures import pictures
 from .probe import linear_probe
 from .progress import Progress
 from .recipe import Stage
-from .stages import Bench, labels_wanted, trained
+from .stages import Bench, begun, labels_wanted, trained
 from .store_predictions import write_predictions
 from .task import View
 
@@ -109,12 +109,8 @@ def encoders(bench: Bench, predicting: dict[str, Stage]) -> dict[str, Network]:
     found = {}
     first = bench.recipe.seed
     for name, stage in predicting.items():
-        if stage.start is None:
-            found["random"] = bench.network(stage, first)
-        else:
-            parent = bench.recipe.stages[stage.start]
-            checkpoint = bench.folder.stage(stage.start, first, first) / "best.safetensors"
-            found[start_name(name)] = trained(bench, parent, checkpoint)
+        start = start_name(name) if stage.start or stage.transfer else "random"
+        found[start] = begun(bench, name, stage, first)[0]
     return found
 
 

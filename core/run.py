@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from .card import read_card
 from .conformance import refuse
 from .detector import Detector
 from .errors import RunError, suggest
@@ -15,7 +16,7 @@ from .progress import Notify, Progress, silent
 from .recipe import Recipe
 from .results import results
 from .run_folder import Folder
-from .stages import Bench, learn
+from .stages import Bench, begun, learn
 from .store import EventFile, atomic, event_file
 from .train import share_cores
 
@@ -36,6 +37,9 @@ def run(
     simulate, and that load; one per core by default. RunError if the folder or sample forbids it.
     """
     chosen = _chosen(recipe, stage)
+    for name in chosen:
+        if transfer := recipe.stages[name].transfer:
+            read_card(Path(transfer.checkpoint))  # a file that is not there shows at once
     bench = prepared(recipe, registry, out, resume or stage is not None, workers, notify)
     _enough(bench, chosen, stage is None)
     share_cores(bench.workers)
@@ -71,11 +75,13 @@ def prepared(
 
 
 def _enough(bench: Bench, chosen: list[str], whole: bool) -> None:
-    """RunError before hours of training if a split or a label budget could not be met after them."""
+    """An error before hours of training if a split, a label budget or a transfer would fail later."""
     recipe = bench.recipe
     for name in chosen:
         bench.split("val")
         bench.labelled(recipe.stages[name].labels or 1, recipe.seed)
+        if recipe.stages[name].transfer:
+            begun(bench, name, recipe.stages[name], recipe.seed)
     if whole and any("/" in n for n in recipe.stages):
         bench.split("test")
         bench.labelled(recipe.report.probe, recipe.seed)

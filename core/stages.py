@@ -27,7 +27,8 @@ from .store import EventFile
 from .task import View
 from .train import finished, train
 from .train_module import Setup
-from .transfer import go_on
+from .transfer import bring, go_on
+from .transfer_card import transfer_card
 
 
 @frozen(eq=False, kw_only=True)
@@ -116,19 +117,36 @@ def labels_wanted(bench: Bench, stage: Stage) -> bool:
     )
 
 
+def begun(
+    bench: Bench, name: str, stage: Stage, seed: int
+) -> tuple[Network, tuple[str, ...], dict[str, Any]]:
+    """The network of stage `name` before training, digests of its parents, and its transfer card.
+
+    RunError or CheckpointError if what it starts from is not there or does not fit.
+    """
+    made = bench.network(stage, seed)
+    if stage.transfer:
+        path = Path(stage.transfer.checkpoint)
+        moved = bring(made, bench.recipe.model, bench.detector, path, stage.transfer)
+        card = transfer_card(moved, made, bench.recipe.model, bench.detector, path)
+        bench.folder.note(transfer=bench.folder.facts.get("transfer", {}) | {name: card})
+    elif stage.start:
+        first = bench.recipe.seed
+        path = bench.folder.stage(stage.start, first, first) / "best.safetensors"
+        if not path.exists():
+            raise RunError(f"stage {name!r} starts from {path}, which is not there; run it first")
+        moved, card = go_on(made, path), {}
+    else:
+        return made, (), {}
+    bench.folder.note(moved=bench.folder.facts.get("moved", {}) | {name: str(moved)})
+    return made, (digest(path),), card
+
+
 def learn(bench: Bench, name: str, stage: Stage, seed: int) -> Path:
     """Train stage `name` with `seed`, or go on with it; gives its best checkpoint."""
     first = bench.recipe.seed
     folder = bench.folder.stage(name, seed, first)
-    made = bench.network(stage, seed)
-    parents: tuple[str, ...] = ()
-    if stage.start:
-        parent = bench.folder.stage(stage.start, first, first) / "best.safetensors"
-        if not parent.exists():
-            raise RunError(f"stage {name!r} starts from {parent}, which is not there; run it first")
-        moved = go_on(made, parent)
-        parents = (digest(parent),)
-        bench.folder.note(moved=bench.folder.facts.get("moved", {}) | {name: str(moved)})
+    made, parents, brought = begun(bench, name, stage, seed)
     setup = _setup(bench, name, stage, seed, finished(folder))
     card = Card(
         detector=bench.detector.name,
@@ -138,6 +156,7 @@ def learn(bench: Bench, name: str, stage: Stage, seed: int) -> Path:
         normalisation=bench.normalisation,
         versions=versions(),
         parents=parents,
+        transfer=brought,
     )
     what = name if seed == first else f"{name} seed {seed}"
     with bench.folder.timed(what):

@@ -20,7 +20,7 @@ from cattrs.errors import BaseValidationError, IterableValidationError
 from cattrs.gen import make_dict_structure_fn, override
 
 from .errors import suggest
-from .faults import Fault, Step, WrongValueError, faults
+from .faults import Fault, Step, WrongValueError, faults, key_of
 from .yaml import Steps
 
 _Hook = Callable[[Any, Any], Any]
@@ -186,7 +186,9 @@ def _one_of(value: Any, options: Iterable[Any]) -> Any:
 def _class(converter: cattrs.Converter, kind: type) -> _Hook:
     attrs.resolve_types(kind)
     changed = {
-        f.name: override(struct_hook=_checked(converter, f)) for f in attrs.fields(kind) if f.init
+        f.name: override(struct_hook=_checked(converter, f), rename=key_of(f))
+        for f in attrs.fields(kind)
+        if f.init
     }
     # No field is called like an option of this function, which is what mypy fears.
     base: Callable[..., Any] = make_dict_structure_fn(

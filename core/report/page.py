@@ -12,6 +12,7 @@ from attrs import field, frozen
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
+from intarsia.core import account
 from intarsia.core.evaluate_metrics import dumps, metrics
 from intarsia.core.metrics import RESAMPLES
 from intarsia.core.store import atomic
@@ -119,6 +120,7 @@ def _parts(run: RunData, found: Mapping[str, Any]) -> Iterator[Part]:
                 figures=_some(_picture(run.path, drawn, f"{task}-distance", caption)),
             )
     yield _numbers(run, found)
+    yield from _transfers(run)
     yield _pictures(run)
     caption = "Loss over training steps: thin on training batches, thick on the validation split."
     drawn = figures.losses(run.logs)
@@ -168,6 +170,17 @@ def _highest(found: Mapping[str, Any], task: str, what: str) -> Part:
         note=f"Share of the {what} of each true class that go to each class; the diagonal is the "
         "accuracy of the class. First seed.",
     )
+
+
+def _transfers(run: RunData) -> Iterator[Part]:
+    """One section for each stage that starts from another detector's weights, or from elsewhere."""
+    for stage, card in (run.facts.get("transfer") or {}).items():
+        yield Part(
+            title=f"Transfer: where the weights of {stage} come from",
+            text=". ".join(account.summary(card)) + ".",
+            table=tables.Table(account.HEADS, account.rows(card)),
+            note="Every tensor by name: under transfer in run.json and in the checkpoints' cards.",
+        )
 
 
 def _heading(task: str) -> str:

@@ -272,7 +272,7 @@ MODEL = "dim, heads, mlp, depth, depths, summaries, rounds, row"
 def test_every_fault_is_told_at_once_with_its_place(write, registry):
     write("model:\n  dim: 385\n  hedas: 3\n", "base.yaml")
     lines = faults(write(BAD, "bad.yaml"), registry, "model.dpth=3", "report.probe=0")
-    stage = "epochs, batch, tasks, optim, start, starts, labels, "
+    stage = "epochs, batch, tasks, optim, start, transfer, starts, labels, "
     assert [line.partition(stage)[0] for line in lines] == [
         "bad.yaml:4: detector: there is no detector 'cubr'; did you mean 'cube'? (registered: cube)",
         "bad.yaml:5: data.files: must be a list, not 'a.h5'",

@@ -6,7 +6,7 @@ from intarsia.core.card import Card
 from intarsia.core.checkpoint import save
 from intarsia.core.errors import CheckpointError
 from intarsia.core.recipe import Model
-from intarsia.core.transfer import Moved, go_on
+from intarsia.core.transfer import Fate, Moved, go_on
 
 CARD = Card(detector="toy", declaration={}, recipe={}, stage="mae")
 
@@ -32,9 +32,9 @@ def test_all_of_the_encoder_goes_on(checkpoint):
             assert torch.equal(value, source.state_dict()[name]), name
         else:
             assert torch.equal(value, first[name]), name
-    assert set(moved.copied) == {n for n in first if n.startswith("encoder.")}
-    assert set(moved.fresh) == {n for n in first if not n.startswith("encoder.")}
-    assert set(moved.unused) == {
+    assert set(moved.names("copied")) == {n for n in first if n.startswith("encoder.")}
+    assert set(moved.names("fresh")) == {n for n in first if not n.startswith("encoder.")}
+    assert set(moved.names("unused")) == {
         n for n in source.state_dict() if n.startswith(("tasks.", "weights."))
     }
 
@@ -52,7 +52,7 @@ def test_tasks_of_both_stages_go_on_too(checkpoint):
         torch.equal(v, first[f"tasks.relational.{k}"])
         for k, v in target.tasks["relational"].state_dict().items()
     )
-    assert {n.split(".")[1] for n in moved.copied if n.startswith("tasks.")} == {"mae"}
+    assert {n.split(".")[1] for n in moved.names("copied") if n.startswith("tasks.")} == {"mae"}
 
 
 def test_three_starts_share_their_heads_bit_for_bit(tmp_path):
@@ -97,8 +97,9 @@ def test_an_encoder_of_another_size_does_not_fit(checkpoint):
 
 
 def test_an_account_is_short_in_words():
-    moved = Moved(copied=("a", "b"), fresh=("c",), unused=())
-    assert str(moved) == "2 copied, 1 fresh, 0 unused"
+    fates = ("copied", "copied", "fresh")
+    tensors = tuple(Fate(name=f"{i}", fate=f, shape=(2,)) for i, f in enumerate(fates))
+    assert str(Moved(tensors=tensors, streams={}, card=CARD)) == "2 copied, 1 fresh, 0 unused"
 
 
 def test_weights_stay_leaves_that_learn(checkpoint):
