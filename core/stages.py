@@ -127,7 +127,7 @@ def begun(
     made = bench.network(stage, seed)
     if stage.transfer:
         path = Path(stage.transfer.checkpoint)
-        moved = bring(made, bench.recipe.model, bench.detector, path, stage.transfer)
+        moved = bring(made, bench.recipe.model, bench.detector, stage.transfer)
         card = transfer_card(moved, made, bench.recipe.model, bench.detector, path)
         bench.folder.note(transfer=bench.folder.facts.get("transfer", {}) | {name: card})
     elif stage.start:

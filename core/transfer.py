@@ -81,17 +81,16 @@ def go_on(network: nn.Module, checkpoint: Path) -> Moved:
     return _copied(network, checkpoint, source, card, wanted, {})
 
 
-def bring(
-    network: nn.Module, model: Model, detector: Detector, checkpoint: Path, how: Transfer
-) -> Moved:
-    """Start `network`, of `detector`, from the shared part of a `checkpoint` of any detector.
+def bring(network: nn.Module, model: Model, detector: Detector, how: Transfer) -> Moved:
+    """Start `network`, of `detector`, from the shared part of a checkpoint of any detector.
 
     A checkpoint of the very same detector lends its own part as well. CheckpointError, and nothing
     copied, if the file is not whole, is of other sizes, or lacks what was asked for.
     """
+    checkpoint = Path(how.checkpoint)
     source, card = load(checkpoint)
     _same_sizes(checkpoint, card, model)
-    plays = played(checkpoint, stacks(source), detector, how.streams)
+    plays = played(checkpoint, stacks(source), detector, how)
     target = network.state_dict()
     wanted = {k: v for k in target if (v := _origin(k, plays, how.take))}
     if set(how.take) == set(CORE) and not difference(card.declaration, declaration(detector)):
@@ -101,13 +100,12 @@ def bring(
     return _copied(network, checkpoint, source, card, wanted, plays, left)
 
 
-def played(
-    checkpoint: Path, stacks: tuple[str, ...], detector: Detector, given: Streams
-) -> Streams:
+def played(checkpoint: Path, stacks: tuple[str, ...], detector: Detector, how: Transfer) -> Streams:
     """Which of the checkpoint's `stacks` plays each voxel stream of `detector`, None for no one.
 
-    given: what the user says; otherwise the stack of the same name, or else the first.
+    As `how` says; otherwise the stack of the same name, or else the first.
     """
+    given = how.streams
     plays: dict[str, str | None] = {}
     for grid in (s.name for s in detector.streams if isinstance(s, VoxelGrid)):
         usual = grid if grid in stacks else next(iter(stacks), None)

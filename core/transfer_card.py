@@ -18,9 +18,9 @@ from .encoder import Encoder, Fusion
 from .errors import CheckpointError
 from .network import Network, kinds, seeded
 from .plugins import Registry
-from .recipe import CORE, CorePart, Model, Transfer
+from .recipe import Model, Transfer
 from .run_folder import versions
-from .transfer import SHARED, WINDOWS, Moved, bring, model_of, plain, played, stacks
+from .transfer import SHARED, WINDOWS, Moved, Streams, bring, model_of, plain, played, stacks
 from .windows import Windows
 
 FORMAT = 1
@@ -107,28 +107,23 @@ def _compared(ours: Tensor, theirs: Tensor) -> dict[str, Any]:
 def start(
     registry: Registry,
     detector: Detector,
-    checkpoint: Path,
+    how: Transfer,
     out: Path,
     least: float = 0.0,
     seed: int = 0,
-    take: tuple[CorePart, ...] = CORE,
-    streams: Mapping[str, str | None] | None = None,
 ) -> dict[str, Any]:
-    """Write to `out` an encoder of `detector` that starts from `checkpoint`; gives its transfer card.
+    """Write to `out` an encoder of `detector` that starts as `how` says; gives its transfer card.
 
     least: share of the core that must be reused. seed: of what begins afresh. CheckpointError, and
     nothing written, if the file does not fit or too little of the core is reused.
     """
-    how = Transfer(checkpoint=str(checkpoint), take=take, streams=streams or {})
+    checkpoint = Path(how.checkpoint)
     source, card = load(checkpoint)
-    theirs = model_of(checkpoint, card)
-    plays = played(checkpoint, stacks(source), detector, how.streams)
-    depths = {s: theirs.depths.get(of, theirs.depth) for s, of in plays.items() if of}
-    model = evolve(theirs, depths=depths)
+    model = _model(model_of(checkpoint, card), played(checkpoint, stacks(source), detector, how))
     with seeded(seed, "encoder"):
         builds = {declared: kind.build for declared, kind in kinds(registry, detector).items()}
         network = Network(Encoder(detector, model, builds=builds), {}, {})
-    moved = bring(network, model, detector, checkpoint, how)
+    moved = bring(network, model, detector, how)
     if moved.reused < least:
         raise CheckpointError(
             f"{checkpoint}: only {moved.reused:.1%} of the core of {detector.name} can be reused, "
@@ -136,17 +131,21 @@ def start(
             "begin afresh"
         )
     written = transfer_card(moved, network, model, detector, checkpoint)
-    save(
-        out,
-        {k: v for k, v in network.state_dict().items() if k.startswith("encoder.")},
-        Card(
-            detector=detector.name,
-            declaration=declaration(detector),
-            recipe={"name": str(card.recipe.get("name", "?")), "model": asdict(model)},
-            stage="transfer",
-            versions=versions(),
-            parents=(digest(checkpoint),),
-            transfer=written,
-        ),
+    own = Card(
+        detector=detector.name,
+        declaration=declaration(detector),
+        recipe={"name": str(card.recipe.get("name", "?")), "model": asdict(model)},
+        stage="transfer",
+        versions=versions(),
+        parents=(digest(checkpoint),),
+        transfer=written,
     )
+    encoder = {k: v for k, v in network.state_dict().items() if k.startswith("encoder.")}
+    save(out, encoder, own)
     return written
+
+
+def _model(theirs: Model, plays: Streams) -> Model:
+    """Sizes of the checkpoint's model, each stream as deep as the one that plays it."""
+    depths = {s: theirs.depths.get(of, theirs.depth) for s, of in plays.items() if of}
+    return evolve(theirs, depths=depths)

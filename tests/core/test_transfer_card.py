@@ -45,7 +45,7 @@ def checkpoint(tmp_path):
 
 def brought(checkpoint, detector=toy.GRID, model=toy.MODEL, seed=5, **how) -> tuple[Network, dict]:
     made = toy.built(detector, toy.stage("flavour"), seed, model)
-    moved = bring(made, model, detector, checkpoint, Transfer(checkpoint="x", **how))
+    moved = bring(made, model, detector, Transfer(checkpoint=str(checkpoint), **how))
     return made, transfer_card(moved, made, model, detector, checkpoint)
 
 
@@ -147,7 +147,7 @@ def test_a_core_answers_as_the_source_bit_for_bit_and_no_other_does(checkpoint):
 def test_a_core_that_answers_otherwise_is_refused(checkpoint):
     saved(checkpoint, toy.DETECTOR)
     made = toy.built(toy.GRID, toy.stage("flavour"), 5)
-    moved = bring(made, toy.MODEL, toy.GRID, checkpoint, Transfer(checkpoint="x"))
+    moved = bring(made, toy.MODEL, toy.GRID, Transfer(checkpoint=str(checkpoint)))
     with torch.no_grad():
         made.encoder.shared.query[0, 0] += 1.0
     with pytest.raises(
@@ -160,7 +160,7 @@ def refused(checkpoint, detector=toy.GRID, model=toy.MODEL, **how):
     made = toy.built(detector, toy.stage("flavour"), 5, model)
     first = {k: v.clone() for k, v in made.state_dict().items()}
     with pytest.raises(CheckpointError) as error:
-        bring(made, model, detector, checkpoint, Transfer(checkpoint="x", **how))
+        bring(made, model, detector, Transfer(checkpoint=str(checkpoint), **how))
     assert all(torch.equal(v, first[k]) for k, v in made.state_dict().items())
     return str(error.value)
 
@@ -227,7 +227,7 @@ def test_a_card_without_sizes_is_one_clear_error(checkpoint, recipe, said):
 def test_a_start_is_a_checkpoint_with_its_account(checkpoint, tmp_path):
     saved(checkpoint, toy.DETECTOR)
     out = tmp_path / "start.safetensors"
-    card = start(REGISTRY, toy.GRID, checkpoint, out, seed=5)
+    card = start(REGISTRY, toy.GRID, Transfer(checkpoint=str(checkpoint)), out, seed=5)
     tensors, written = load(out)
     assert all(k.startswith("encoder.") for k in tensors)
     assert (written.detector, written.stage) == ("toygrid", "transfer")
@@ -245,7 +245,9 @@ def test_a_start_is_a_checkpoint_with_its_account(checkpoint, tmp_path):
 def test_depths_follow_the_streams_that_are_played(checkpoint, tmp_path):
     saved(checkpoint, toy.DETECTOR)  # cubes 2 deep, plates 1
     out = tmp_path / "start.safetensors"
-    start(REGISTRY, toy.GRID, checkpoint, out, streams={"cubes": "plates"})
+    start(
+        REGISTRY, toy.GRID, Transfer(checkpoint=str(checkpoint), streams={"cubes": "plates"}), out
+    )
     assert load(out)[1].recipe["model"]["depths"] == {"cubes": 1}
     assert not [k for k in load(out)[0] if ".blocks.1." in k]
 
@@ -254,11 +256,17 @@ def test_too_little_of_the_core_is_refused_and_nothing_written(checkpoint, tmp_p
     saved(checkpoint, toy.PLAIN)
     out = tmp_path / "start.safetensors"
     with pytest.raises(CheckpointError) as error:
-        start(REGISTRY, toy.GRID, checkpoint, out, least=0.95)
+        start(REGISTRY, toy.GRID, Transfer(checkpoint=str(checkpoint)), out, least=0.95)
     assert "of the core of toygrid can be reused, less than 95.0%" in str(error.value)
     assert not out.exists()
-    assert start(REGISTRY, toy.GRID, checkpoint, out, least=0.2)["reused"] < 0.95
-    assert start(REGISTRY, toy.PLAIN, checkpoint, out, least=1.0)["reused"] == 1.0
+    assert (
+        start(REGISTRY, toy.GRID, Transfer(checkpoint=str(checkpoint)), out, least=0.2)["reused"]
+        < 0.95
+    )
+    assert (
+        start(REGISTRY, toy.PLAIN, Transfer(checkpoint=str(checkpoint)), out, least=1.0)["reused"]
+        == 1.0
+    )
 
 
 DETECTORS = {n: registry().detector(n) for n in registry().names("detectors")}
@@ -268,7 +276,12 @@ EVERY = {**DETECTORS, **{t.name: t for t in TOYS}}
 def transfers(checkpoint, source, targets):
     saved(checkpoint, EVERY[source], SMALL)
     for name in targets:
-        card = start(registry(), EVERY[name], checkpoint, checkpoint.with_name("start.safetensors"))
+        card = start(
+            registry(),
+            EVERY[name],
+            Transfer(checkpoint=str(checkpoint)),
+            checkpoint.with_name("start.safetensors"),
+        )
         prints = card["fingerprint"].values()
         assert all(p["largest_difference"] == 0.0 for p in prints)
         assert card["target"] == name
@@ -293,7 +306,12 @@ def test_every_detector_starts_from_every_other(checkpoint, source):
 def test_from_fasercal_to_superfgd_begins_afresh_what_the_paper_lists(checkpoint, tmp_path):
     """Patch embedding, positions, branch embeddings and heads (arXiv:2604.07037, section IV.E)."""
     saved(checkpoint, DETECTORS["fasercal"], SMALL)
-    card = start(registry(), DETECTORS["superfgd"], checkpoint, tmp_path / "start.safetensors")
+    card = start(
+        registry(),
+        DETECTORS["superfgd"],
+        Transfer(checkpoint=str(checkpoint)),
+        tmp_path / "start.safetensors",
+    )
     fresh = {t["name"]: t["why"].partition(":")[0] for t in card["tensors"] if t["fate"] == "fresh"}
     assert fresh == {
         "encoder.detector.cubes.kind": "branch embedding",
