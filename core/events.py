@@ -237,7 +237,8 @@ def _voxel_faults(table: Table, grid: VoxelGrid) -> Iterator[str]:
         return
     flat = np.ravel_multi_index(tuple(index.T.astype(np.int64)), grid.shape)
     cell = table.event * np.prod(grid.shape, dtype=np.int64) + flat
-    if twice := len(cell) - len(np.unique(cell)):
+    cell.sort()  # np.unique takes ten times as long
+    if twice := np.count_nonzero(cell[1:] == cell[:-1]):
         yield f"{twice} cells come twice in one event"
 
 

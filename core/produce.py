@@ -86,8 +86,8 @@ def produce(
     """Write the `n` events of sample `seed`, or a `shard` of them, to `out`, less those left out.
 
     By the detector's simulation with its `options`, or drawn from its declaration if it has none.
-    The bytes of the file depend neither on `workers` (default: one per core), `chunk` and `part`
-    nor on interruptions, and memory not on `n`. resume: go on with the parts of `part` events that
+    The bytes of the file depend neither on `workers` (default: one per core) nor `chunk` nor on
+    interruptions, and memory not on `n`. resume: go on with the parts of `part` events that
     an interrupted production of the same sample left. progress is called with the events done and
     their number. RunError for an unknown option, a worker that dies, parts of another sample, or
     if all events are left out; then `out` is not touched.

@@ -103,6 +103,13 @@ class EventFile:
         """Rows of `stream` in each event, (B,) int64, without reading them."""
         return np.diff(self._offsets[stream])
 
+    def pieces(self, dataset: str, rows: int) -> Iterator[Array]:
+        """The dataset of that name in the file, in pieces of so many rows."""
+        with _understood(self.path):
+            data = self._file[dataset]
+            for first in range(0, len(data), rows):
+                yield data[first : first + rows]
+
     def select(self, split: str) -> Array:
         """Numbers of the events of `split`, ascending int64; EventError if there is no such split."""
         if split not in NAMES:

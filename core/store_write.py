@@ -22,10 +22,11 @@ from .detector import Detector, declaration
 from .errors import EventError
 from .events import Array, Events, Table, checked
 from .split import splits_of
-from .store_read import FORMAT
+from .store_read import FORMAT, EventFile
 from .streams import Column, Label, Stream
 
 _BLOCK = 64  # events written at a time
+_COPIED = 1 << 18  # rows copied at a time
 _CHUNK = 16_384  # rows of a chunk: about two FASERCal events, 16 to 96 kB of one column
 
 
@@ -91,13 +92,31 @@ class EventWriter:
         if sum(map(len, self._waiting)) > _BLOCK:
             self._drain()
 
+    def copy(self, file: EventFile) -> None:
+        """Add all events of `file`, which has the declaration, labels and truth of this one.
+
+        Ten times as fast as `append`: nothing is checked again. Not to be mixed with it.
+        """
+        if not len(file):
+            return
+        if not self._series:
+            self._create(file.read(0, 1))
+        for name, series in self._series.items():
+            if isinstance(series, _Counts):
+                series.add(file.rows(name.split("/")[1]))
+            else:
+                for values in file.pieces(name, _COPIED):
+                    series.add(values)
+        self._keys.extend(file.keys)
+        self._splits.append(file.splits)
+
     def _drain(self) -> None:
         """Write all whole blocks but keep the last event, so that `_contents` has one to compare."""
         whole = Events.collate(self._waiting)
         full = (len(whole) - 1) // _BLOCK * _BLOCK
         for first in range(0, full, _BLOCK):
             self._write(whole.slice(first, first + _BLOCK))
-        self._waiting = [whole.take(np.arange(full, len(whole)))]
+        self._waiting = [whole.slice(full, len(whole))]
 
     def _write(self, events: Events) -> None:
         if not self._series:
@@ -145,7 +164,8 @@ class EventWriter:
         self._series[name] = kind(data)
 
     def _finish(self) -> None:
-        self._write(Events.collate(self._waiting) if self._waiting else _none(self._detector))
+        if self._waiting or not self._series:
+            self._write(Events.collate(self._waiting) if self._waiting else _none(self._detector))
         if len(set(self._keys)) != len(self._keys):
             twice = Counter(self._keys).most_common(1)[0][0]
             raise EventError(f"{self.path}: two events have the key {twice!r}")

@@ -176,7 +176,7 @@ def killed_after(n):
 
 def test_an_interrupted_production_goes_on_and_ends_in_the_same_bytes(tmp_path, mine):
     seen = []
-    produce(mine, 100, 5, tmp_path / "whole", workers=1)
+    produce(mine, 100, 5, tmp_path / "whole", workers=1, part=20)
     out, how = tmp_path / "out" / "a", {"workers": 1, "chunk": 10, "part": 20}
     for stop in (50, 70):
         with pytest.raises(KilledError):

@@ -346,3 +346,14 @@ def test_wrong_files_of_predictions(tmp_path, path):
     (tmp_path / "p.h5").write_text("no")
     with pytest.raises(EventError, match="not a whole file of predictions"):
         read_predictions(tmp_path / "p.h5")
+
+
+def test_copied_files_are_the_events_appended(tmp_path, toy, sample):
+    cuts = {"a": (0, 17), "b": (17, 17), "c": (17, N)}
+    parts = [written(tmp_path / k, toy, sample.slice(*span)) for k, span in cuts.items()]
+    with EventWriter(tmp_path / "d", toy, {}) as file:
+        for part in parts:
+            file.copy(EventFile(part))
+    copied = EventFile(tmp_path / "d")
+    same(copied.read(0, N), sample)
+    np.testing.assert_array_equal(copied.splits, splits_of(sample.keys))
