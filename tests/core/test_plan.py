@@ -103,6 +103,55 @@ def test_a_window_of_two_or_more_keeps_one_and_hides_one(sizes, ratio, seed):
         assert not inside.all()
 
 
+# Of a window of so many patches, how often so many are kept: the share 1 - ratio rounded up or down,
+# but at least one and not all.
+KEPT = {
+    (2, 0.75): {1: 1.0},
+    (2, 0.1): {1: 1.0},
+    (3, 0.75): {1: 1.0},
+    (3, 0.25): {2: 1.0},
+    (4, 0.75): {1: 1.0},
+    (5, 0.75): {1: 0.75, 2: 0.25},
+    (6, 0.75): {1: 0.5, 2: 0.5},
+    (8, 0.75): {2: 1.0},
+    (7, 0.25): {5: 0.75, 6: 0.25},
+    (32, 0.75): {8: 1.0},
+}
+
+
+@pytest.mark.parametrize(("size", "ratio"), KEPT)
+def test_of_small_windows_as_many_are_kept_as_reckoned_by_hand(size, ratio):
+    n = 4000
+    kept = plan.mask(in_windows(*[size] * n), n, View(mask_ratio=ratio), np.random.default_rng(2))
+    number, times = np.unique(kept.reshape(n, size).sum(1), return_counts=True)
+    assert set(number.tolist()) == set(KEPT[size, ratio])
+    for k, found in zip(number.tolist(), times / n, strict=True):
+        likely = KEPT[size, ratio][k]
+        assert abs(found - likely) <= 5 * np.sqrt(likely * (1 - likely) / n)
+
+
+def test_every_choice_of_as_many_patches_is_as_likely():
+    n = 6000
+    found = in_windows(*[8] * n)
+    kept = plan.mask(found, n, View(mask_ratio=0.75), np.random.default_rng(3)).reshape(n, 8)
+    first, last = np.nonzero(kept)[1].reshape(n, 2).T  # two of eight: 28 pairs
+    times = np.bincount(8 * first + last, minlength=64)
+    times = times[times > 0]
+    assert len(times) == 28
+    assert np.abs(times - n / 28).max() < 5 * np.sqrt(n / 28)
+
+
+def test_how_a_window_is_masked_does_not_depend_on_how_full_the_others_are():
+    """The share kept of a window of five, beside empty windows and beside full ones."""
+    n, view = 3000, View(mask_ratio=0.75)
+    for others in ((), (1,), (2, 32)):
+        sizes = (5, *others) * n
+        found = in_windows(*sizes)
+        kept = plan.mask(found, len(sizes), view, np.random.default_rng(4))
+        number = np.bincount(found.window[kept], minlength=len(sizes))[:: 1 + len(others)]
+        assert abs(number.mean() - 1.25) < 5 * np.sqrt(0.25 * 0.75 / n)
+
+
 def test_a_window_of_one_patch_keeps_it():
     found = in_windows(1, 1, 1)
     assert plan.mask(found, 3, View(mask_ratio=0.9), np.random.default_rng(0)).all()
