@@ -177,6 +177,17 @@ def test_its_view_is_its_own_and_comes_on_all_ranks_at_once(tmp_path):
     assert few < 0.8 * many
 
 
+def test_with_no_probability_it_never_takes_part(tmp_path):
+    file = toy.written(tmp_path / "events.h5", toy.DETECTOR, 32)
+    views = View(mask_ratio=0.75), View(mask_ratio=0.25, probability=0.0)
+    batches = list(toy.sample_of(file, toy.DETECTOR, views).epoch(0))
+    assert {tuple(b.plans) for b in batches} == {views[:1]}
+    stage = toy.stage(("mae", {"view": views[0]}), ("relational", {"view": views[1]}))
+    total, terms = toy.built(toy.DETECTOR, stage)(batches[0])
+    assert {name.partition(".")[0] for name in terms} == {"mae"}
+    total.backward()
+
+
 def test_the_logits_are_those_of_the_dense_head(events):
     made = built()
     batch, encoded, out, _ = worked(events, made)
