@@ -91,10 +91,17 @@ EVENT_TRUTH = (
     Label(name="particles", about="number of particles that deposit energy"),
 )
 
-SIMULATION = {"fewest": 2, "most": 6, "lowest": 0.05, "highest": 1.0, "highest_proton": 0.4}
+SIMULATION = {
+    "fewest": 2,
+    "most": 6,
+    "lowest": 0.05,
+    "highest": 1.0,
+    "highest_proton": 0.4,
+    "threshold": 0.01,
+}
 _OPTIONS = (
     "fewest and most particles from the vertex; lowest and highest kinetic energy, GeV, equally "
-    "likely in between"
+    "likely in between; threshold of a voxel, MeV"
 )
 
 SOURCE = "arXiv:2006.01993 (PILArNet), arXiv:2502.02558 (PILArNet-M); crops: arXiv:2604.07037"

@@ -52,7 +52,6 @@ from .crops import crops
 
 KINDS = ((GAMMA, GAMMA), (POSITRON, ELECTRON), (MU_PLUS, MU_MINUS), (PI_PLUS, PI_MINUS),
          (PROTON, PROTON))  # fmt: skip
-THRESHOLD = 0.01  # MeV; the releases keep no less
 LEAST_VOXELS = 10
 EDGE = 150.0  # mm from the vertex to the nearest face, at least
 GENERATION, TRANSPORT = range(2)  # each has random numbers of its own
@@ -113,6 +112,8 @@ def _options(detector: str, given: Mapping[str, float]) -> dict[str, float]:
     for name in ("lowest", "highest", "highest_proton"):
         if not isinstance(chosen[name], int | float) or not 0 < chosen[name] <= 10:
             raise RunError(f"{detector}: {name} must be a number above 0, up to 10")
+    if not isinstance(chosen["threshold"], int | float) or not 0 <= chosen["threshold"] <= 100:
+        raise RunError(f"{detector}: threshold must be a number from 0 to 100")
     for name in ("fewest", "most"):
         if not isinstance(chosen[name], int) or not 1 <= chosen[name] <= MANY:
             raise RunError(f"{detector}: {name} must be a whole number from 1 to {MANY}")
@@ -149,18 +150,18 @@ def _event(seed: int, number: int, options: Mapping[str, float]) -> Iterator[Par
         transport(s, tables, flight)
         if s.used[LOST]:
             raise RunError(f"pilarnet: event {number} of seed {seed} fills the buffers")
-        index, deposit = _voxels(s)
+        index, deposit = _voxels(s, options["threshold"])
         mass = 1e-3 * MASS[kind]
         yield Particle(
             chosen, math.sqrt(energy * (energy + 2 * mass)), energy, vertex, index, deposit
         )
 
 
-def _voxels(s: Store) -> tuple[Array, Array]:
-    """Cells (n, 3) above the threshold, in ascending order, and MeV of each family, (n, 6)."""
+def _voxels(s: Store, threshold: float) -> tuple[Array, Array]:
+    """Cells (n, 3) of `threshold` MeV or more, in ascending order, and MeV of each family, (n, 6)."""
     n = s.used[CELLS]
     deposit = s.deposit[:n, COLUMNS : COLUMNS + FAMILIES]
-    seen = np.flatnonzero(deposit.sum(1) >= THRESHOLD)
+    seen = np.flatnonzero(deposit.sum(1) >= max(threshold, 1e-9))
     seen = seen[np.argsort(s.cell[seen])]
     index = np.stack(np.unravel_index(s.cell[seen], (SIDE,) * 3), axis=1)
     return index, deposit[seen].astype(np.float64)

@@ -61,7 +61,7 @@ class Segmentation(TaskModule):
         """Logits (v, C), and the voxels ``rows`` (v,) that they are of, with their event (v,)."""
         plan = self._plan(encoded)
         query = self.token(encoded.tokens[self.grid.name]) + self.places(plan.place, plan.window)
-        decoded = self.decoder.ragged(query, plan.rows, encoded)
+        decoded = self.decoder(query, encoded, plan.rows)
         rows = torch.arange(len(plan.cell), device=plan.cell.device)
         if self.training and self.most and len(rows) > self.most:
             rows = torch.randint(len(rows), (self.most,), device=rows.device)
