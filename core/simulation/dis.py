@@ -33,7 +33,7 @@ SINE2 = 0.2312  # weak mixing angle, PDG
 # Squared couplings of the Z to left- and right-handed d and u
 LEFT = ((-0.5 + SINE2 / 3.0) ** 2, (0.5 - 2.0 * SINE2 / 3.0) ** 2)
 RIGHT = ((SINE2 / 3.0) ** 2, (2.0 * SINE2 / 3.0) ** 2)
-PRIMORDIAL = 0.9  # GeV, transverse momentum of the struck quark in its nucleon, per axis
+PRIMORDIAL = 0.65  # GeV, transverse momentum of the struck quark in its nucleon, per axis
 POWER = 0.7  # x is tried with x^(POWER - 1)
 MOST_CHARGED, MOST_NEUTRAL = 0.60, 0.15  # above every weight; a test looks
 

@@ -3,8 +3,8 @@
 Source: Gustafson and Pettersson, Nucl. Phys. B 306 (1988) 746, and Lönnblad's ARIADNE, Comput. Phys.
 Commun. 71 (1992) 15: gluons ordered in transverse momentum, emitted by the dipoles between
 neighbours in colour with (x1^2 + x3^2) dkT^2/kT^2 dy; the extended remnant emits with the share
-REMNANT / kT of its momentum only. The cut-off, REMNANT and the scale of the coupling were tuned to
-multiplicities and transverse momenta of Pythia 8.
+REMNANT / kT of its momentum only. CUT, REMNANT, LAMBDA2 and LIGHTEST were tuned to multiplicities and
+transverse momenta of Pythia 8.
 """
 # mypy: disable-error-code="no-any-return"
 
@@ -17,11 +17,11 @@ from .random import uniform
 from .vectors import boost, rotate
 
 MOST = 10  # partons, quark and remnant included
-CUT = 1.0  # GeV, least transverse momentum of a gluon
+CUT = 0.9  # GeV, least transverse momentum of a gluon
 REMNANT = 1.0  # GeV, inverse size of the nucleon's remains
 COLOUR = 4.0 / (3.0 * math.pi)  # of a quark and an antiquark; a gluon would have an eighth more
-LAMBDA2 = 0.22**2  # GeV2
-LIGHTEST = 1.4  # GeV, least mass of a string between light quarks
+LAMBDA2 = 0.30**2  # GeV2
+LIGHTEST = 1.2  # GeV, least mass of a string between light quarks
 
 
 @compiled

@@ -40,7 +40,7 @@ A, B = 0.68, 0.98  # Lund parameters, b in GeV^-2
 SIGMA = 0.335 / math.sqrt(2.0)  # GeV, transverse momentum of a quark per axis
 # Production of s relative to u and of diquarks to quarks (Monash: 0.217, 0.081); more diquarks since
 # none are strange here and the last pair of a string has none
-STRANGE, DIQUARK = 0.24, 0.115
+STRANGE, DIQUARK = 0.25, 0.115
 SPIN_ONE = 0.3  # share of dd and uu among the diquarks, of our own choice
 # Charmed hadrons of GENIE for FASERCal: D0 0.589, D+ 0.230, D_s 0.158, Lambda_c 0.023
 CHARMED_BARYON, CHARMED_STRANGE, CHARM_VECTOR = 0.034, 0.162, 0.647
@@ -218,7 +218,7 @@ def _attempt(
     while True:
         heavy = (0.8 if abs(backward) >= 10 else 0.0) + (1.5 if abs(forward) == 4 else 0.0)
         heavy += 0.8 if abs(forward) >= 10 else 0.0
-        if not first and plus * minus < (2.1 + 0.6 * uniform(state) + heavy) ** 2:
+        if not first and plus * minus < (2.05 + 0.6 * uniform(state) + heavy) ** 2:
             break
         kx, ky = normals(state)
         kx, ky = SIGMA * kx, SIGMA * ky

@@ -170,7 +170,10 @@ def test_taus_and_charmed_hadrons_fly_as_far_as_they_should():
     assert pytest.approx(Particle.from_pdgid(15).ctau, rel=5e-3) == interaction.TAU_FLIGHT
     for pdg, mass, flight in (
         (15, decays.TAU, interaction.TAU_FLIGHT),
+        (421, charm.D0, charm.FLIGHT[0]),
         (411, charm.D_PLUS, charm.FLIGHT[1]),
+        (431, charm.D_S, charm.FLIGHT[2]),
+        (4122, charm.LAMBDA_C, charm.FLIGHT[3]),
     ):
         p, lengths = math.sqrt(100.0**2 - mass**2), []
         row, truth = np.array([0.0, 0.0, p, 100.0, pdg, mass]), np.zeros(interaction.TRUTH_SIZE)
@@ -179,7 +182,8 @@ def test_taus_and_charmed_hadrons_fly_as_far_as_they_should():
             if pdg == 15:
                 interaction._tau(bank, medium, state, row, vertex, 1.0, 0.0, truth)
             else:
-                interaction._charmed(bank, medium, state, row, vertex, 1.0, 0.0, 1)
+                which = charm.species(pdg)
+                interaction._charmed(bank, medium, state, row, vertex, 1.0, 0.0, which)
             if bank.used[0]:  # a charmed hadron may go to what is not followed
                 lengths.append(bank.stack[0, 3] - vertex[2])
         assert np.mean(lengths) == pytest.approx(flight * p / mass, rel=0.08)  # 3000: 2 %

@@ -1,7 +1,8 @@
 """Averages of neutrino interactions, from the record that every generator writes.
 
-Run as a script it writes `data/pythia.json`, the reference that the tests of the built-in generator
-use: ``python tests/core/simulation/averages.py``. This needs the extra `pythia` and ten minutes.
+``python tests/core/simulation/averages.py store`` writes `data/pythia.json`, the reference that the
+tests of the built-in generator use; it needs the extra `pythia` and five minutes. With ``table`` it
+prints both generators' averages as docs/physics_generator.md shows them.
 """
 
 import json
@@ -72,18 +73,16 @@ def averages(rows, counts, numbers, energy):
     return {k: (float(np.mean(v)), float(np.std(v) / math.sqrt(len(v)))) for k, v in found.items()}
 
 
-def main(n=20_000):
+def store(n=20_000):
     """Write the reference."""
+    from intarsia.core.simulation.pythia import NEUTRONS, SETTINGS
+
     interact, points = generator("pythia"), {}
     for name, (neutrino, charged) in KINDS.items():
         for energy in ENERGIES:
             found = averages(*sample(interact, energy, neutrino, charged, n), energy)
-            points[f"{name} {energy:g}"] = {
-                k: [float(f"{a:.5g}"), float(f"{b:.2g}")] for k, (a, b) in found.items()
-            }
-            sys.stderr.write(f"{name} {energy:g}\n")
-    from intarsia.core.simulation.pythia import NEUTRONS, SETTINGS
-
+            short = {k: [float(f"{a:.5g}"), float(f"{b:.2g}")] for k, (a, b) in found.items()}
+            points[f"{name} {energy:g}"] = short
     shares = {
         f"{sign:+d} {'cc' if charged else 'nc'}": v for (sign, charged), v in NEUTRONS.items()
     }
@@ -94,10 +93,32 @@ def main(n=20_000):
         "events": n,
     }
     lines = [f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in points.items()]
-    STORED.write_text(
-        f'{{"about": {json.dumps(about)},\n"points": {{\n' + ",\n".join(lines) + "\n}}\n"
-    )
+    text = f'{{"about": {json.dumps(about)},\n"points": {{\n' + ",\n".join(lines) + "\n}}\n"
+    STORED.write_text(text)
+
+
+COLUMNS = {
+    "y": "y", "w": "W, GeV", "q2": "Q2, GeV2", "charged": "charged", "pi0": "pi0", "kaons": "K",
+    "nucleons": "p, n", "pt": "pT, GeV", "leading": "leading", "electromagnetic": "e.m.",
+    "charm": "charm",
+}  # fmt: skip
+
+
+def table(n=20_000):
+    """Lines of the table of both generators: built-in / Pythia."""
+    theirs, interact = json.loads(STORED.read_text())["points"], generator("builtin")
+    yield "| | " + " | ".join(COLUMNS.values()) + " |"
+    yield "|---" * (len(COLUMNS) + 1) + "|"
+    for name, (neutrino, charged) in KINDS.items():
+        for energy in ENERGIES:
+            ours = averages(*sample(interact, energy, neutrino, charged, n), energy)
+            other = theirs[f"{name} {energy:g}"]
+            cells = [f"{ours[c][0]:.3g} / {other[c][0]:.3g}" for c in COLUMNS]
+            yield f"| {name.replace('_', ' ')} {energy:g} GeV | " + " | ".join(cells) + " |"
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:] == ["store"]:
+        store()
+    else:
+        sys.stdout.write("\n".join(table()) + "\n")

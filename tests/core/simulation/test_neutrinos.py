@@ -150,7 +150,8 @@ def test_gluons_share_the_momentum_of_the_string(w):
         assert np.abs(chain[:n].sum(0) - [0.0, 0.0, 0.0, w]).max() < 1e-9 * w
         assert np.abs(chain[:n, 3] ** 2 - (chain[:n, :3] ** 2).sum(1)).max() < 1e-9 * w * w
         counts.append(n - 2)
-    assert np.mean(counts) == pytest.approx({3.0: 0.0, 20.0: 0.9, 110.0: 2.6}[w], abs=0.4)
+    low, high = {3.0: (0.0, 0.1), 20.0: (0.5, 1.5), 110.0: (2.0, 4.0)}[w]
+    assert low <= np.mean(counts) <= high
 
 
 def test_remains_have_the_quarks_that_are_left():

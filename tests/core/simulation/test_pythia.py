@@ -1,9 +1,11 @@
 """Pythia 8 behind the interface of the generators; skipped where it is not installed."""
 
+import json
 import sys
 
 import numpy as np
 import pytest
+from averages import STORED, averages, sample
 
 from intarsia.core.errors import RunError
 from intarsia.core.simulation.neutrinos import generator
@@ -57,3 +59,10 @@ def test_an_interaction_depends_on_its_random_numbers_alone(pythia):
     for i in range(30):
         made(100 + i, 150.0 + 25 * i)
     assert [made(i, 300.0) for i in reversed(range(20))][::-1] == first
+
+
+def test_the_stored_reference_is_what_pythia_gives(pythia):
+    theirs = json.loads(STORED.read_text())["points"]["numubar_cc 300"]
+    ours = averages(*sample(pythia, 300.0, -14, True, 1000, seed=5), 300.0)
+    for name, (value, error) in ours.items():
+        assert value == pytest.approx(theirs[name][0], abs=4.5 * error + 1e-3), name
