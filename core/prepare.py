@@ -27,7 +27,7 @@ from .store import EventWriter, atomic
 
 _PART_EVENTS = 1024  # events of a part
 _PART_BYTES = 256 << 20  # or its size in memory, if that comes first
-_TOLD = 20  # faults that the file itself tells of
+_TOLD = 20  # names of files that the file itself tells of
 
 
 @frozen(kw_only=True)
@@ -246,7 +246,6 @@ def _join(parts: Parts, asked: Asked, how: How, out: Path, notify: Notify) -> di
         "files": len(asked.files),
         "first_files": [f.name for f in asked.files[:_TOLD]],
         "left_out": sum(note.records_left_out for note in parts.notes),
-        "first_left_out": [line[:500] for line in left_out[:_TOLD]],
     }
     counts = np.zeros(len(NAMES), np.int64)
     done = 0

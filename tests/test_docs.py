@@ -1,13 +1,21 @@
 """What the documentation shows must work."""
 
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
 
+import h5py
+import numpy as np
 import pytest
 
 from intarsia.core.conformance import check_plugin
+from intarsia.core.detector import Detector, Reader
+from intarsia.core.events import checked
+from intarsia.core.plugin_file import import_file
 from intarsia.core.plugins import registry
 from intarsia.core.recipe_load import load
+from intarsia.core.streams import Axis, Column, VoxelGrid
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -32,6 +40,32 @@ def test_the_recipe_shown_loads_at_its_scale(tmp_path):
     recipe = load(tmp_path / "two_stages.yaml", registry(), ["stages.mae.epochs=2"], "tiny")
     assert list(recipe.stages) == ["mae", "finetune/scratch", "finetune/mae"]
     assert recipe.data.events == 500
+
+
+def test_the_reader_shown_reads_a_file(tmp_path, monkeypatch):
+    source, declared = (b for b in blocks(ROOT / "docs/readers.md", "python"))
+    axes = tuple(Axis(n, 10.0) for n in (64, 64, 128))
+    charge = Column(name="charge", unit="MeV")
+    grid = VoxelGrid(name="cubes", axes=axes, patch=(8, 8, 8), window=(1, 1, 1), columns=(charge,))
+    mydet = ModuleType("mydet")
+    mydet.DETECTOR = Detector(name="mydet", about="", streams=(grid,))
+    monkeypatch.setitem(sys.modules, "mydet", mydet)
+    (tmp_path / "mydet_reader.py").write_text(source)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        events = [(7, 1, 3), (9, 4, 1)]
+        file["events"] = np.array(events, [("id", "i4"), ("first_hit", "i8"), ("n_hits", "i4")])
+        hits = [(0, 9.0), (5, 1000.0), (5, 500.0), (128, 1.0), (2, 4.0)]
+        file["hits"] = np.array(hits, [("voxel", "u8"), ("charge", "f4")])
+    with import_file(tmp_path / "mydet_reader.py") as module:
+        with module.Hits(tmp_path / "a.h5") as records:
+            read = checked(records.read(), mydet.DETECTOR)
+        assert read.keys == ("1/7", "1/9")
+        assert read.streams["cubes"]["index"].tolist() == [[0, 0, 5], [0, 1, 0], [0, 0, 2]]
+        np.testing.assert_allclose(read.streams["cubes"]["charge"], [1.5, 1e-3, 4e-3])
+        given: dict = {"Reader": Reader}
+        exec(declared, given)  # noqa: S102 (our own page)
+        assert given["readers"][0].open == "mydet_reader:Hits"
+    sys.modules.pop("mydet_reader")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

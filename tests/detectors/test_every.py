@@ -11,6 +11,7 @@ from intarsia.core import sample
 from intarsia.core.augment import augmented, mirrored
 from intarsia.core.conformance import check_plugin, encoded, small
 from intarsia.core.detector import declaration, difference
+from intarsia.core.dotted import load
 from intarsia.core.events import Events, checked
 from intarsia.core.plugins import registry
 from intarsia.core.streams import PointCloud, VoxelGrid
@@ -31,6 +32,15 @@ def pooled(detector, *events):
 
 def close(a, b):
     torch.testing.assert_close(a, b, atol=2e-5, rtol=1e-4)
+
+
+@every
+def test_readers_are_there_under_the_names_declared(detector):
+    for reader in detector.readers:
+        assert callable(load(reader.open))
+        assert not reader.claims or callable(load(reader.claims))
+        assert all(suffix.startswith(".") for suffix in reader.suffixes)
+        assert reader.about
 
 
 def test_detectors_that_ship_are_found():

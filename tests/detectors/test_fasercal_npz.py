@@ -131,3 +131,18 @@ def test_what_is_wrong_is_named(tmp_path, change, message):
     links = len(drawn(2)["true_index"])
     said = str(caught.value).removeprefix(f"{path}, event 0: ").removeprefix("events: ")
     assert said == message.format(links=links)
+
+
+def test_an_event_without_hits_and_one_of_46080_hits_are_read(tmp_path):
+    none = read(write_npz(tmp_path / "1_1.npz", drawn(1, hits=1) | {
+        "reco_hits": np.zeros((0, 6), "f4"), "true_hits": np.zeros((0, 9), "f4"),
+        "true_index": np.zeros(0, "i4"), "indptr": np.zeros(1, "i4"), "link_weight": np.zeros(0),
+    }))  # fmt: skip
+    assert none.streams["3dcal"].counts.tolist() == [0]
+    assert none.streams["3dcal"]["hierarchy"].shape == (0, 3)
+    arrays = drawn(1, hits=48 * 48 * 20)
+    whole = read(write_npz(tmp_path / "1_2.npz", {"reco_hits": arrays["reco_hits"], **{
+        k: arrays[k] for k in ("true_hits", "true_index", "indptr", "link_weight")
+    }}))  # fmt: skip
+    np.testing.assert_array_equal(whole.streams["3dcal"]["index"], arrays["cells"])
+    assert np.nanmax(np.abs(np.nansum(whole.streams["3dcal"]["category"], axis=1) - 0.5)) <= 0.51
