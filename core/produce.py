@@ -156,8 +156,9 @@ def _options(detector: Detector, given: Options) -> dict[str, int | float | str]
 def _provenance(
     detector: Detector, n: int, seed: int, options: Options, shard: Shard
 ) -> dict[str, Any]:
-    asked = {"declaration": declaration(detector), "options": options}
-    about = {
+    files = {k: sha256(f.read_bytes()).hexdigest() for k, v in options.items() if (f := _file(v))}
+    asked = {"declaration": declaration(detector), "options": options, "files": files}
+    about: dict[str, Any] = {
         "simulation": "fast" if detector.simulation else "sample",
         "version": __version__,
         "seed": seed,
@@ -165,7 +166,15 @@ def _provenance(
         "configuration": sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest(),
         "asked": n,
     }
+    if files:
+        about["files"] = files
     return about if shard.count == 1 else about | {"shard": str(shard)}
+
+
+def _file(value: object) -> Path | None:
+    """The file that an option names, whose content belongs to the configuration; None for others."""
+    path = Path(value) if isinstance(value, str) else Path()
+    return path if path.suffix and path.is_file() else None
 
 
 def _made(

@@ -210,3 +210,17 @@ def test_nothing_here_imports_torch_or_numba():
         "assert not {'torch', 'numba', 'lightning', 'matplotlib'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_is_in_a_file_that_an_option_names_is_part_of_the_configuration(tmp_path, mine):
+    named = tmp_path / "spectrum.csv"
+
+    def about(text):
+        named.write_text(text)
+        produce(mine, 6, 1, tmp_path / "a.h5", workers=1, options={"mode": str(named)})
+        return EventFile(tmp_path / "a.h5").provenance
+
+    first, second = about("1"), about("2")
+    assert first["files"] == {"mode": hashlib.sha256(b"1").hexdigest()}
+    assert first["configuration"] != second["configuration"]
+    assert first == about("1")
