@@ -141,7 +141,8 @@ def _to_start(steps: Steps, tree: Tree, source: str) -> Steps:
 
 
 def _names(tree: Tree, stage: str) -> list[str]:
-    return [f"{stage}/{n}" for n in _mapping(tree.get("stages", stage, "starts")) or ()]
+    starts = _mapping(tree.get("stages", stage, "starts")) or {}
+    return [f"{stage}/{n}" for n, own in starts.items() if own is not False]
 
 
 def _mapping(value: Any) -> dict[str, Any] | None:

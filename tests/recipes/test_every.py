@@ -23,12 +23,28 @@ RECIPES = {
 every = pytest.mark.parametrize(
     "recipe", RECIPES.values(), ids=["-".join(filter(None, k)) for k in RECIPES]
 )
+# Shrunk, a recipe is all but the same at any scale, and so are these among each other.
+SLOW = {
+    ("superfgd_transfer", ""),
+    ("pilarnet_single", ""),
+    ("pilarnet_single", "demo"),
+    ("pilarnet_multi", ""),
+    ("pilarnet_multi", "demo"),
+    ("pilarnet_segmentation", ""),
+}
+runs = pytest.mark.parametrize(
+    "recipe",
+    [pytest.param(r, marks=[pytest.mark.slow] * (k in SLOW)) for k, r in RECIPES.items()],
+    ids=["-".join(filter(None, k)) for k in RECIPES],
+)
 PAPER = RECIPES["fasercal_mae_rel", ""]
 DETECTOR = REGISTRY.detector(PAPER.detector)
 
 
 def test_recipes_that_ship_are_found_by_name():
-    assert {name for name, _ in RECIPES} == {"fasercal_mae_rel", "mae"}
+    targets = {"superfgd_transfer", "pilarnet_single", "pilarnet_multi", "pilarnet_segmentation"}
+    assert {name for name, _ in RECIPES} == {"fasercal_mae_rel", "mae"} | targets
+    assert all((name, "demo") in RECIPES for name in targets)
     assert ("fasercal_mae_rel", "demo") in RECIPES
     for (name, scale), recipe in RECIPES.items():
         assert load(name, REGISTRY, scale=scale or None) == recipe
@@ -193,6 +209,21 @@ def test_the_encoder_has_the_size_of_the_paper():
         assert decoder == DecoderSize(width=256, heads=8, depth=4)
 
 
+def test_a_start_can_be_switched_off():
+    recipe = load("pilarnet_multi", REGISTRY, ["stages.finetune.starts.transferred=false"])
+    assert list(recipe.stages) == ["mae", "finetune/scratch", "finetune/mae"]
+
+
+def test_what_is_transferred_fits_at_every_scale():
+    """The encoder of FASERCal that the recipe names must be of the same sizes."""
+    for (name, scale), recipe in RECIPES.items():
+        if any(s.transfer for s in recipe.stages.values()):
+            source = RECIPES["fasercal_mae_rel", scale]
+            sizes = ("dim", "heads", "mlp", "depth", "summaries", "rounds")
+            for size in sizes:
+                assert getattr(recipe.model, size) == getattr(source.model, size), (name, scale)
+
+
 def shrunk(recipe: Recipe, path: Path) -> Recipe:
     """`recipe`, all of it, but narrow, short and on the events in the file `path`."""
     stages = {}
@@ -228,9 +259,25 @@ def events(tmp_path_factory):
     return events
 
 
-@every
-def test_it_runs_from_events_to_report(recipe, events, tmp_path, one_thread):
+@pytest.fixture(scope="module")
+def encoder(events, tmp_path_factory):
+    """The encoder of FASERCal that others start from, shrunk as they are."""
+    recipe = load(FOLDER / "mae.yaml", REGISTRY)
+    out = tmp_path_factory.mktemp("encoder") / "run"
+    run(shrunk(recipe, events("fasercal")), REGISTRY, out, workers=1)
+    return out / "mae" / "best.safetensors"
+
+
+@runs
+def test_it_runs_from_events_to_report(recipe, events, tmp_path, one_thread, request):
     small = shrunk(recipe, events(recipe.detector))
+    if any(s.transfer for s in recipe.stages.values()):
+        lent = str(request.getfixturevalue("encoder"))
+        stages = {
+            n: evolve(s, transfer=s.transfer and evolve(s.transfer, checkpoint=lent))
+            for n, s in small.stages.items()
+        }
+        small = evolve(small, stages=stages)
     page = run(small, REGISTRY, tmp_path / "run", workers=1)
     assert page.is_file()
     for name in recipe.stages:
