@@ -7,11 +7,13 @@ It is a fast, parametrised simulation: neither GEANT4 nor GENIE. Modules, from t
 - `vectors`: rotations, boosts and two-body decays.
 - `particles`: the species, their masses, lifetimes and PDG numbers.
 - `materials`, `ionisation`: PDG material constants; Bethe loss and Landau fluctuations.
+- `tables`, `screening`: the grid of all tables; bremsstrahlung and pair production.
 - `electromagnetic`, `hadronic`: what photons, electrons and hadrons do in matter.
 - `medium`: a detector's layers, cells and tables as the kernels see them.
 - `store`: particles still to be followed, energy deposited in cells, particles that leave.
-- `field`, `charged`, `neutral`, `endings`, `transport`: follow particles through layers along z, some
-  cut into cells, in a magnetic field if there is one.
+- `field`, `steps`: what magnetic fields, borders and scattering do to charged particles.
+- `photons`, `electrons`, `charged`, `neutral`, `endings`, `transport`: follow particles through
+  layers along z, some cut into cells.
 - `partons`, `gluons`, `strings`, `jets`, `decays`, `charm`, `charm_channels`, `dis`: neutrino
   interactions, in GeV; `pythia`: the same by Pythia 8; `neutrinos`: one interface to both; `spectrum`:
   energies to draw from.

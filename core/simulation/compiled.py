@@ -29,6 +29,15 @@ def compiled(function: F) -> F:
     return _compiled(function, _nrt=False)
 
 
+def inlined(function: F) -> F:
+    """As `compiled`, and always put in place of its calls.
+
+    For what is called at every step with a `Store` or a `Medium`: numba passes each field of their
+    arrays by itself, some 150 numbers, which takes longer than the work.
+    """
+    return _compiled(function, _nrt=False, forceinline=True)
+
+
 def allocating(function: F) -> F:
     """As `compiled`, for a function that makes arrays."""
     return _compiled(function)

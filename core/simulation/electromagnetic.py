@@ -1,8 +1,7 @@
-"""Photons and electrons in matter: cross sections and what happens at a vertex.
+"""Photons, electrons and muons: their cross sections per mm, and what happens at a vertex.
 
-Sources: PDG review 34.4 (bremsstrahlung, Rossi's form with complete screening; pair production
-7/9 per radiation length); Klein and Nishina (1929). The turn-on of pair production below a few
-hundred MeV and its absence below 1.5 MeV are our own fit by eye. Energies in MeV, lengths in mm.
+Sources: Klein and Nishina (1929); `screening` for radiation and pairs; PDG review 34.2.5 (delta
+rays) and 34.6 (radiation of muons). Energies in MeV, lengths in mm.
 """
 # mypy: disable-error-code="no-any-return"
 
@@ -12,61 +11,50 @@ import math
 
 import numpy as np
 
+from . import screening
 from .compiled import Array, compiled
-from .ionisation import CUT
+from .ionisation import CUT, xi
 from .materials import Material
-from .particles import ELECTRON, GAMMA, M_E
-from .random import exponential, normals, uniform
+from .particles import ELECTRON, GAMMA, M_E, POSITRON
+from .random import normals, uniform
 from .store import push
-from .vectors import Vector, deflect
+from .tables import GRID
+from .vectors import Vector, deflect, rotate
 
-PHOTON_CUT = 2.0  # bremsstrahlung photons above this are followed, softer ones are not made
+PHOTON_CUT = 2.0  # bremsstrahlung above this is followed; softer photons are absorbed on the spot
 ELECTRON_CUT = 1.5  # slower electrons leave their energy where they are
-COMPTON_CUT = 0.25  # softer photons are forgotten
+COMPTON_CUT = 0.25  # softer photons are absorbed where they scattered last
 TRANSFER = 20.0  # smallest radiative loss of a muon that is made, as one photon or electron
 FAR = 1e30
 R_E2 = 0.0794078  # classical electron radius squared, barn
-# Photon tables are in ln(E), from LN_LOW in steps of 1 / LN_STEPS
-LN_LOW, LN_STEPS, LN_SIZE = math.log(0.05), 40.0, 768
 
 
 def photon_tables(materials: tuple[Material, ...]) -> Array:
-    """Pairs; pairs and Compton; everything; per mm and cumulative: (3, M, LN_SIZE) float64."""
-    energy = np.exp(LN_LOW + np.arange(LN_SIZE) / LN_STEPS)
-    ramp = np.where(energy > 6.0, 1.0, np.clip((energy - 1.022) / 5.0, 0.0, 1.0))
-    pair = 7.0 / 9.0 / (1.0 + (42.0 / energy) ** 0.765) * ramp * (energy > 1.5)
-    k = energy / M_E
+    """Pairs; pairs and Compton; everything; per mm and cumulative, by energy: (3, M, SIZE)."""
+    k = GRID / M_E
     a, log = 1.0 + 2.0 * k, np.log1p(2.0 * k)
     klein = (1 + k) / k**2 * (2 * (1 + k) / a - log / k) + log / (2 * k) - (1 + 3 * k) / a**2
-    compton = 2.0 * np.pi * R_E2 * klein
-    # Photoelectric absorption matters here in heavy absorbers alone: Z^5 E^-3, our normalisation
-    photo = [
-        0.01 * (m.z / 74.0) ** 4 * (0.5 / energy) ** 3 if m.z > 20 else 0 * k for m in materials
-    ]
-    electrons = [0.06022 * m.density * m.za for m in materials]  # per barn and mm
-    pairs = np.array([pair / m.radiation_length for m in materials])
-    rest = np.array(
-        [n * (compton + p * m.z) for n, p, m in zip(electrons, photo, materials, strict=True)]
-    )
-    scatter = np.array([n * compton for n in electrons])
-    return np.stack([pairs, pairs + scatter, pairs + rest])
+    compton = 2.0 * np.pi * R_E2 * np.maximum(klein, 0.0)  # rounding spoils it below 1 keV
+    rows = []
+    for m in materials:
+        pairs = screening.pairs(*screening.constants(m.z)) / m.radiation_length
+        electrons = 0.06022 * m.density * m.za  # per barn and mm
+        # Photoelectric absorption matters here in heavy absorbers alone: Z^5 E^-3, our normalisation
+        photo = 0.01 * (m.z / 74.0) ** 4 * (0.5 / GRID) ** 3 * m.z if m.z > 20 else 0.0
+        scatter = pairs + electrons * compton
+        rows.append((pairs, scatter, scatter + electrons * photo))
+    return np.array(rows).transpose(1, 0, 2).copy()
 
 
-@compiled
-def radiation_rate(energy: float) -> float:
-    """Photons above PHOTON_CUT that an electron radiates per radiation length."""
-    f = PHOTON_CUT / energy
-    return -4.0 / 3.0 * math.log(f) - 4.0 / 3.0 * (1.0 - f) + 0.5 * (1.0 - f * f)
-
-
-@compiled
-def radiated(state: Array, energy: float) -> float:
-    """Energy of one bremsstrahlung photon: dN/dk ~ (4/3 - 4/3 y + y^2) / k above PHOTON_CUT."""
-    log = math.log(PHOTON_CUT / energy)
-    while True:
-        y = math.exp(log * uniform(state))
-        if uniform(state) * (4.0 / 3.0) < 4.0 / 3.0 - 4.0 / 3.0 * y + y * y:
-            return y * energy
+def electron_tables(materials: tuple[Material, ...]) -> tuple[Array, Array]:
+    """Hard events (photons, delta rays) per mm and soft radiation in MeV/mm: (M, SIZE) each."""
+    hard, soft = [], []
+    for m in materials:
+        many, energy = screening.photons(*screening.constants(m.z), PHOTON_CUT)
+        knocked = xi(m) * np.maximum(1.0 / CUT - 2.0 / GRID, 0.0)
+        hard.append(many / m.radiation_length + knocked)
+        soft.append(energy / m.radiation_length)
+    return np.array(hard), np.array(soft)
 
 
 @compiled
@@ -101,32 +89,24 @@ def michel(state: Array) -> float:
 
 
 @compiled
-def radiative_loss(state: Array, energy: float, b: float, step: float) -> float:
-    """Energy of a catastrophic muon loss within `step` mm, or 0.
+def radiation(energy: float, b: float) -> float:
+    """Catastrophic losses of a muon per mm.
 
     1/nu^2 spectrum of loss nu between TRANSFER and E / 2, normalised to a mean of b(E) E per mm; b
     rises from a third of its 1 TeV value at 1 GeV (PDG muon tables, by eye).
     """
+    if energy < 1000.0:
+        return 0.0
     high = 0.5 * energy
     b *= min(1.1, 0.35 + 0.65 * math.log10(energy * 1e-3) / 3.0)
-    rate = b * energy / math.log(high / TRANSFER) * (1.0 / TRANSFER - 1.0 / high)
-    if uniform(state) > rate * step:
-        return 0.0
-    return knocked(state, TRANSFER, high)
+    return b * energy / math.log(high / TRANSFER) * (1.0 / TRANSFER - 1.0 / high)
 
 
 @compiled
 def knock_on(
-    stack: Array, count: Array, state: Array, at: Vector, way: Vector, heavy: bool, energy: float,
-    limit: float, rate: float, gen: float,
-) -> float:  # fmt: skip
-    """Make a delta ray above CUT, if there is one; its energy.
-
-    limit: largest transfer to an electron at rest; rate: xi step / beta^2, MeV.
-    """
-    high = min(0.5 * energy, limit) if heavy else 0.5 * energy
-    if high < 1.1 * CUT or uniform(state) > rate * (1.0 / CUT - 1.0 / high):
-        return 0.0
+    stack: Array, count: Array, state: Array, at: Vector, way: Vector, high: float, gen: float
+) -> float:
+    """Make a delta ray between CUT and `high`; its energy."""
     t = knocked(state, CUT, high)
     theta = math.sqrt(2.0 * M_E / (t + 2.0 * M_E))
     phi = 2.0 * math.pi * uniform(state)
@@ -137,21 +117,48 @@ def knock_on(
 
 @compiled
 def radiate(
-    stack: Array, count: Array, state: Array, at: Vector, way: Vector, energy: float, gen: float
-) -> float:
-    """Make one bremsstrahlung photon; its energy."""
-    if energy < 1.2 * PHOTON_CUT:
+    stack: Array, count: Array, state: Array, at: Vector, way: Vector, energy: float,
+    shield: float, log: float, gen: float,
+) -> float:  # fmt: skip
+    """Make one bremsstrahlung photon above PHOTON_CUT; its energy, 0 if `energy` is too low."""
+    if energy < 1.05 * PHOTON_CUT:
         return 0.0
-    t = radiated(state, energy)
+    total = energy + M_E
+    low = math.log(PHOTON_CUT / energy)
+    for _ in range(100):
+        t = energy * math.exp(low * uniform(state))
+        if 1.36 * uniform(state) < screening.bremsstrahlung(t / total, total, shield, log):
+            break
     a, b = normals(state)
-    theta = 0.6 / max(energy - t, 1.0)
+    theta = M_E / total  # plane angle; the polar one is then about m/E, as it should
     push(stack, count, GAMMA, at, deflect(way, theta * a, theta * b), t, gen)
     return t
 
 
 @compiled
-def next_photon(state: Array, energy: float) -> float:
-    """Radiation lengths before the next photon."""
-    if energy <= 1.5 * PHOTON_CUT:
-        return FAR
-    return exponential(state) / radiation_rate(energy)
+def convert(
+    stack: Array, count: Array, state: Array, at: Vector, way: Vector, energy: float, gen: float
+) -> None:
+    """Pair production: shares as with complete screening, opening angle of about m/E."""
+    kinetic = energy - 2.0 * M_E
+    share = uniform(state)
+    while uniform(state) > 1.0 - 4.0 / 3.0 * share * (1.0 - share):
+        share = uniform(state)
+    a, b = normals(state)
+    a, b = 0.8 / energy * a, 0.8 / energy * b
+    push(stack, count, ELECTRON, at, deflect(way, a, b), share * kinetic, gen)
+    push(stack, count, POSITRON, at, deflect(way, -a, -b), (1.0 - share) * kinetic, gen)
+
+
+@compiled
+def recoil(way: Vector, after: float, energy: float, c: float, phi: float) -> tuple[Vector, Vector]:
+    """Directions of photon and electron after Compton scattering from `energy` to `after`.
+
+    c: cosine of the photon's angle, phi: its azimuth.
+    """
+    s = math.sqrt(max(0.0, 1.0 - c * c))
+    x, y = s * math.cos(phi), s * math.sin(phi)
+    along, across = energy - after * c, after * s
+    q = 1.0 / math.sqrt(along * along + across * across + 1e-30)
+    f = -after * q
+    return rotate(way, x, y, c), rotate(way, f * x, f * y, along * q)

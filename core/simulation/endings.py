@@ -1,4 +1,4 @@
-"""What becomes of muons, pions and kaons that stop, and of those that decay in flight."""
+"""What becomes of particles that stop, and of those that decay in flight."""
 
 from __future__ import annotations
 
@@ -10,17 +10,22 @@ from .particles import (
     GAMMA,
     K_MINUS,
     K_PLUS,
+    K_SHORT,
+    LAMBDA,
     M_E,
     M_K,
     M_MU,
+    M_P,
     M_PI,
     M_PI0,
     MASS,
     MU_MINUS,
     MU_PLUS,
+    NEUTRON,
     PI_MINUS,
     PI_PLUS,
     POSITRON,
+    PROTON,
 )  # fmt: skip
 from .random import exponential, isotropic, uniform
 from .store import MICHEL, push
@@ -66,3 +71,27 @@ def decay(
     e, way1, e0, way2 = split(state, M_K, energy + M_K, way, M_PI, M_PI0)
     push(stack, count, PI_PLUS if positive else PI_MINUS, at, way1, e - M_PI, gen)
     neutral_pion(stack, count, state, at, way2, e0, gen)
+
+
+@compiled
+def decay_neutral(
+    stack: Array, count: Array, state: Array, kind: int, at: Vector, way: Vector, energy: float,
+    gen: float,
+) -> None:  # fmt: skip
+    """Decay of K_S (PDG: 30.7 % to two pi0) or Lambda (as p pi-, 64 %, or n pi0)."""
+    mass = MASS[kind]
+    neutral = uniform(state) < (0.307 if kind == K_SHORT else 0.359)
+    m1 = m2 = M_PI0 if neutral else M_PI
+    if kind == LAMBDA:
+        m1 = M_P
+    e1, way1, e2, way2 = split(state, mass, energy + mass, way, m1, m2)
+    if kind == K_SHORT and neutral:
+        neutral_pion(stack, count, state, at, way1, e1, gen)
+    elif kind == K_SHORT:
+        push(stack, count, PI_PLUS, at, way1, e1 - m1, gen)
+    else:
+        push(stack, count, NEUTRON if neutral else PROTON, at, way1, e1 - m1, gen)
+    if neutral:
+        neutral_pion(stack, count, state, at, way2, e2, gen)
+    else:
+        push(stack, count, PI_MINUS, at, way2, e2 - m2, gen)

@@ -15,15 +15,13 @@ import numpy as np
 from .compiled import Array
 from .materials import Material
 from .particles import M_E, M_MU
+from .tables import GRID
 
 K = 0.307075  # MeV cm2/mol, PDG: 4 pi N_A r_e^2 m_e c^2
 CUT = 3.0  # MeV
-# Tables are in log10(beta gamma), from LOG_LOW in steps of 1 / LOG_STEPS
-LOG_LOW, LOG_STEPS, LOG_SIZE = -1.6, 100.0, 901
-GRID = 10.0 ** (LOG_LOW + np.arange(LOG_SIZE) / LOG_STEPS)
 # Landau fluctuations are in path / beta2, mm, in steps of 1 / SPREAD_STEPS
 SPREAD_STEPS, SPREAD_SIZE = 8.0, 512
-LANDAU_SIZE = 4096
+LANDAU_SIZE = 1024
 
 
 def density_effect(bg: Array, m: Material) -> Array:
@@ -66,13 +64,14 @@ def xi(m: Material) -> float:
 
 
 def loss_tables(materials: tuple[Material, ...]) -> tuple[Array, Array]:
-    """Restricted loss in MeV/mm at GRID, (M, LOG_SIZE) each: heavy particles, electrons.
+    """Restricted loss in MeV/mm, (M, SIZE) each, on the grid of `tables`: heavy particles, electrons.
 
-    Electrons: transfers up to half the kinetic energy or CUT, whichever is less (PDG 34.2.4).
+    Heavy ones by kinetic energy over mass. Electrons by kinetic energy in MeV, transfers up to half
+    of it or CUT, whichever is less (PDG 34.2.4).
     """
-    half = 0.5 * M_E * (np.sqrt(1.0 + GRID**2) - 1.0)
-    heavy = [mean_loss(GRID, m, M_MU, CUT) for m in materials]
-    light = [mean_loss(GRID, m, 1e9, np.minimum(CUT, half)) for m in materials]
+    bg, bg_e = np.sqrt(GRID * (GRID + 2.0)), np.sqrt(GRID * (GRID + 2.0 * M_E)) / M_E
+    heavy = [mean_loss(bg, m, M_MU, CUT) for m in materials]
+    light = [mean_loss(bg_e, m, 1e9, np.minimum(CUT, 0.5 * GRID)) for m in materials]
     return np.array(heavy), np.array(light)
 
 

@@ -9,9 +9,10 @@ import numpy as np
 from attrs import frozen
 
 from .compiled import Array
-from .electromagnetic import photon_tables
+from .electromagnetic import electron_tables, photon_tables
 from .ionisation import landau_quantiles, loss_tables, spread_table, xi
 from .materials import Material, material
+from .screening import constants
 
 
 @frozen
@@ -27,10 +28,12 @@ class Layer:
 class Medium(NamedTuple):
     """All that the kernels need to know of a detector; made by `medium`.
 
-    layers: (L, 5) z_low, z_high mm, material, read out, first cell. grid: (8,) x_low, y_low, pitch
-    mm, cells along x, y, z, Birks' constant mm/MeV, Landau's xi MeV/mm. matter: (M, 5) per mm:
-    1/X0, 1/lambda proton, 1/lambda pion, electrons per barn, b. heavy, light: (M, LOG_SIZE) MeV/mm.
-    landau: quantiles. spread: cut of Landau's law. photons: (3, M, LN_SIZE) per mm. field: (3,) T.
+    layers: (L, 5) z_low, z_high mm, material, read out, first cell. grid: (9,) x_low, y_low, pitch
+    mm, cells along x, y, z, Birks' constant mm/MeV, Landau's xi MeV/mm, light of fast electrons per
+    MeV. matter: (M, 8) per mm: 1/X0, 1/lambda proton, 1/lambda pion, electrons per barn, b, Landau's
+    xi in MeV; the two constants of `screening`. landau: quantiles. spread: cut of Landau's law.
+    Tables on the grid of `tables`: heavy, light: losses (M, SIZE) in MeV/mm; hard: events of
+    electrons (M, SIZE) per mm; photons: (3, M, SIZE) per mm. field: (3,) T.
     """
 
     layers: Array
@@ -38,6 +41,7 @@ class Medium(NamedTuple):
     matter: Array
     heavy: Array
     light: Array
+    hard: Array
     landau: Array
     spread: Array
     photons: Array
@@ -63,15 +67,20 @@ def medium(
     rows = [(s.low, s.high, number[s.material], s.cells >= 0, max(s.cells, 0)) for s in layers]
     sensitive = next(used[number[s.material]] for s in layers if s.cells >= 0)
     heavy, light = loss_tables(used)
+    hard, soft = electron_tables(used)
+    fast = float(light[number[sensitive.name]].min())  # MeV/mm
     quantiles = landau_quantiles()
     return Medium(
         np.array(rows, np.float64),
-        np.array([*corner, pitch, *cells, birks, xi(sensitive)], np.float64),
+        np.array(
+            [*corner, pitch, *cells, birks, xi(sensitive), 1 / (1 + birks * fast)], np.float64
+        ),
         np.array([_matter(m) for m in used]),
         heavy,
-        light,
-        quantiles,
-        spread_table(sensitive, quantiles),
+        light + soft,
+        hard,
+        quantiles.astype(np.float32),
+        spread_table(sensitive, quantiles).astype(np.float32),
         photon_tables(used),
         np.array(field, np.float64),
     )
@@ -84,4 +93,6 @@ def _matter(m: Material) -> tuple[float, ...]:
         1.0 / m.pion_length,
         0.06022 * m.density * m.za,  # electrons per barn and mm
         1e-7 * m.b * m.density,
+        xi(m),
+        *constants(m.z),
     )

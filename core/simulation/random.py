@@ -15,9 +15,10 @@ import numpy as np
 from .compiled import Array, compiled
 
 _TABLE = 4096
-# Standard normal quantiles at the middle of 4096 equal shares of probability; |g| < 3.7.
+# Standard normal quantiles at the middle of 4096 equal shares of probability; |g| < 3.7. In single
+# precision, so that the table stays in the processor's nearest cache.
 QUANTILES = np.array([NormalDist().inv_cdf((i + 0.5) / _TABLE) for i in range(_TABLE)])
-QUANTILES /= QUANTILES.std()
+QUANTILES = (QUANTILES / QUANTILES.std()).astype(np.float32)
 
 _GOLDEN, _MIX1, _MIX2 = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 _MASK = (1 << 64) - 1
@@ -74,7 +75,7 @@ def exponential(state: Array) -> float:
 def normals(state: Array) -> tuple[float, float]:
     """Two independent standard normal numbers, from a table of quantiles (|g| < 3.7)."""
     word = bits(state)
-    return QUANTILES[(word >> 12) & 4095], QUANTILES[(word >> 30) & 4095]
+    return np.float64(QUANTILES[(word >> 12) & 4095]), np.float64(QUANTILES[(word >> 30) & 4095])
 
 
 @compiled

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .compiled import Array, compiled
+from .compiled import Array, compiled, inlined
 from .vectors import Vector
 
 # Columns of the stack and of what left: kind, position mm, direction, kinetic energy MeV, generation,
@@ -77,7 +77,7 @@ def clear(s: Store) -> None:
     s.used[:] = 0
 
 
-@compiled
+@inlined
 def push(
     stack: Array, count: Array, kind: int, at: Vector, way: Vector, energy: float, generation: float
 ) -> None:
@@ -94,7 +94,7 @@ def push(
     count[0] = n + 1
 
 
-@compiled
+@inlined
 def leave(left: Array, count: Array, row: Array, at: Vector, way: Vector, energy: float) -> None:
     """Note that the particle of `row` leaves, as it is now; not those that go backwards."""
     n = count[2]
@@ -110,7 +110,7 @@ def leave(left: Array, count: Array, row: Array, at: Vector, way: Vector, energy
     count[2] = n + 1
 
 
-@compiled
+@inlined
 def deposit(
     slot: Array, cells: Array, dep: Array, count: Array, index: int, category: int,
     generation: int, energy: float, light: float,
@@ -138,7 +138,7 @@ def deposit(
         dep[row, 7 + count[6]] += energy
 
 
-@compiled
+@inlined
 def cell_of(layers: Array, grid: Array, layer: int, at: Vector) -> int:
     """Index of the cell at `at`, mm, in layer `layer`; -1 if nothing is read out there."""
     if layers[layer, 3] < 0.5:
@@ -151,7 +151,7 @@ def cell_of(layers: Array, grid: Array, layer: int, at: Vector) -> int:
     return int((ix * ny + iy) * nz + iz)
 
 
-@compiled
+@inlined
 def locate(layers: Array, z: float, hint: int) -> int:
     """Layer that holds `z` mm, looking from layer `hint` on: relatives start close together."""
     layer = hint
@@ -160,3 +160,11 @@ def locate(layers: Array, z: float, hint: int) -> int:
     while layer > 0 and z < layers[layer, 0]:
         layer -= 1
     return layer
+
+
+@inlined
+def to_side(low: float, high: float, x: float, u: float) -> float:
+    """Path to the side of the detector at `low` or `high`, from `x` with direction component `u`."""
+    if u > 1e-12:
+        return (high - x) / u
+    return (low - x) / u if u < -1e-12 else 1e30

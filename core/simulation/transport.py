@@ -6,9 +6,11 @@ import numpy as np
 
 from .charged import follow_charged
 from .compiled import Array, allocating
+from .electrons import follow_electron
 from .medium import Medium
 from .neutral import follow_neutral
 from .particles import ELECTRON, GAMMA, NEUTRON, POSITRON, PROTON
+from .photons import follow_photon
 from .store import DELTA, HIP, LOW, MIP, SHOWER, Store
 
 
@@ -38,7 +40,11 @@ def transport(s: Store, medium: Medium, state: Array) -> None:
             s.used[5], s.used[6] = SHOWER, LOW
         else:
             s.used[5], s.used[6] = DELTA, HIP if kind == PROTON else MIP
-        if kind == GAMMA or kind >= NEUTRON:
+        if kind == GAMMA:
+            follow_photon(s, medium, state, row)
+        elif kind <= POSITRON:
+            follow_electron(s, medium, state, row)
+        elif kind >= NEUTRON:
             follow_neutral(s, medium, state, row)
         else:
             follow_charged(s, medium, state, row)

@@ -5,40 +5,39 @@ from __future__ import annotations
 
 import math
 
-from .compiled import Array, compiled
+from .compiled import Array, compiled, inlined
 from .random import isotropic
 
 Vector = tuple[float, float, float]
 
 
-@compiled
+@inlined
 def rotate(axis: Vector, ax: float, ay: float, az: float) -> Vector:
-    """Vector (ax, ay, az), given with respect to a z axis, when that axis points along `axis`."""
+    """Vector (ax, ay, az), given with respect to a z axis, when that axis points along `axis`.
+
+    Basis of Duff et al., J. Comp. Graphics Techniques 6 (2017) 1: no square root and one division.
+    """
     ux, uy, uz = axis
-    p = math.sqrt(ux * ux + uy * uy)
-    if p < 1e-9:
-        return (ax, ay, az) if uz > 0.0 else (ax, -ay, -az)
-    cx, cy = ux / p, uy / p
-    t = ax * uz + az * p
-    return cx * t - cy * ay, cy * t + cx * ay, az * uz - ax * p
+    sign = 1.0 if uz >= 0.0 else -1.0
+    f = -1.0 / (sign + uz)
+    g = ux * uy * f
+    return (
+        ax * (1.0 + sign * ux * ux * f) + ay * g + az * ux,
+        ax * sign * g + ay * (sign + uy * uy * f) + az * uy,
+        -ax * sign * ux - ay * uy + az * uz,
+    )
 
 
-@compiled
+@inlined
 def deflect(way: Vector, a: float, b: float) -> Vector:
-    """Unit vector `way` turned by the plane angles `a` and `b`, rad; angles up to pi."""
-    square = a * a + b * b
-    if square < 1e-18:
-        return way
-    theta = math.sqrt(square)
-    if theta < 0.35:  # Taylor series, good to 1e-6 here, saves two slow functions
-        s = 1.0 - square / 6.0 * (1.0 - 0.05 * square)
-        c = 1.0 - 0.5 * square * (1.0 - square / 12.0 * (1.0 - square / 30.0))
-    else:
-        theta = min(theta, 3.1)
-        s = math.sin(theta) / math.sqrt(square)
-        c = math.cos(theta)
-    vx, vy, vz = rotate(way, s * a, s * b, c)
-    q = 1.0 / math.sqrt(vx * vx + vy * vy + vz * vz)
+    """Unit vector `way` turned by the plane angles `a` and `b`, rad.
+
+    By 2 atan(t / 2) instead of t: 0.3 % less at 0.2 rad, never above pi, and no slow function.
+    """
+    quarter = 0.25 * (a * a + b * b)
+    s = 1.0 / (1.0 + quarter)
+    vx, vy, vz = rotate(way, s * a, s * b, s * (1.0 - quarter))
+    q = 1.5 - 0.5 * (vx * vx + vy * vy + vz * vz)  # rounding must not add up
     return vx * q, vy * q, vz * q
 
 

@@ -1,0 +1,97 @@
+"""Electrons and positrons: step by step through layers and cells, radiating and knocking on.
+
+Sources: see `ionisation`, `screening` and `steps`. Energies in MeV, lengths in mm.
+"""
+# mypy: disable-error-code="no-any-return"
+
+from __future__ import annotations
+
+import math
+
+from .compiled import Array, inlined
+from .electromagnetic import ELECTRON_CUT, knock_on, radiate
+from .endings import stopped
+from .field import BENDING, CHARGE, LARGEST, bend, strength
+from .ionisation import CUT
+from .medium import Medium
+from .particles import M_E
+from .random import exponential, uniform
+from .steps import NUDGE, PATIENCE, box_of, cross, ionise, outside, reach, scatter, slab_of
+from .store import Store, leave, locate
+from .tables import place
+from .vectors import Vector
+
+
+@inlined
+def _hard(
+    s: Store, medium: Medium, state: Array, m: int, at: Vector, way: Vector, energy: float,
+    hard: float, daughter: float,
+) -> float:  # fmt: skip
+    """A photon or a delta ray, by their shares of `hard`; the energy it takes."""
+    high = 0.5 * energy
+    matter = medium.matter[m]
+    if high > CUT and uniform(state) * hard < matter[5] * (1.0 / CUT - 1.0 / high):
+        return knock_on(s.stack, s.used, state, at, way, high, daughter)
+    return radiate(s.stack, s.used, state, at, way, energy, matter[6], matter[7], daughter)
+
+
+@inlined
+def follow_electron(s: Store, medium: Medium, state: Array, row: Array) -> None:
+    """Follow the electron or positron of `row` until it stops or leaves.
+
+    Longer than other functions: splitting this loop would pass twenty numbers to and fro.
+    """
+    kind, energy, own = int(row[0]), row[7], row[8]
+    at, way = (row[1], row[2], row[3]), (row[4], row[5], row[6])
+    layers, box = medium.layers, box_of(medium.grid)
+    layer = locate(layers, at[2], s.used[4])
+    s.used[4] = layer
+    slab = slab_of(layers, layer)
+    due = exponential(state)  # hard events to go
+    turning = BENDING * strength(medium.field)  # rad MeV/c per mm
+    seen, applied, wait = 0.0, 0.0, PATIENCE
+    while True:
+        j, m = place(energy), slab[2]
+        loss, hard, per_x0 = medium.light[m, j], medium.hard[m, j], medium.matter[m, 0]
+        p2 = energy * (energy + 2.0 * M_E)
+        width, momentum = (13.6 * (energy + M_E) / p2) ** 2, math.sqrt(p2)
+        path, enough = reach(slab, at[2], way[2], per_x0, width)
+        if turning > 0.0:
+            path = min(path, LARGEST * momentum / turning)
+        struck = due < path * hard
+        if struck:
+            path = due / hard
+        if slab[3] < 0:
+            walked, lost = path, min(loss * path, energy)
+        else:
+            lost, walked = ionise(
+                s, medium, state, box, slab, at, way, path, enough, loss, 1.0, energy, ELECTRON_CUT,
+                0, int(own),
+            )  # fmt: skip
+        due -= walked * hard
+        energy -= lost
+        at = (at[0] + way[0] * walked, at[1] + way[1] * walked, at[2] + way[2] * walked)
+        if energy <= ELECTRON_CUT:  # too slow to follow: what is left stays here
+            stopped(s.stack, s.used, state, kind, at, own + 1.0)
+            return
+        if turning > 0.0:
+            way = bend(medium.field, way, CHARGE[kind], momentum, walked)
+        seen += walked * per_x0
+        turned, h = scatter(state, way, width, seen, applied, wait)
+        if h != applied:
+            way, applied, wait = turned, h, seen + PATIENCE
+        if struck and walked > path - NUDGE:
+            energy -= _hard(s, medium, state, m, at, way, energy, hard, own + 1.0)
+            due = exponential(state)
+        if outside(box, at):
+            leave(s.left, s.used, row, at, way, energy)
+            return
+        if at[2] >= slab[1] or at[2] <= slab[0]:
+            layer, z = cross(layers, layer, at[2], way[2])
+            at = (at[0], at[1], z)
+            if layer < 0:
+                return
+            if layer == layers.shape[0]:
+                leave(s.left, s.used, row, (at[0], at[1], slab[1]), way, energy)
+                return
+            slab = slab_of(layers, layer)

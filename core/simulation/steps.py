@@ -1,0 +1,176 @@
+"""What every charged particle does between two events: borders, fluctuations and scattering.
+
+Sources: Landau (1944) for the loss in a cell; Highland (PDG review 34.16) for the angle. The variance
+of the angle grows by h(t + dt) - h(t) with h(t) = t (1 + 0.038 ln t)^2, t the radiation lengths seen
+by the particle so far, so that any thickness, however it is cut in steps, has Highland's width.
+"""
+# mypy: disable-error-code="no-any-return"
+
+from __future__ import annotations
+
+import math
+
+from .compiled import Array, compiled, inlined
+from .ionisation import LANDAU_SIZE, SPREAD_SIZE, SPREAD_STEPS
+from .medium import Medium
+from .random import normals, uniform
+from .store import Store, deposit
+from .vectors import Vector, deflect
+
+NUDGE = 1e-5  # mm beyond a border, so that the next step begins behind it
+STRIDE = 20.0  # mm; longest step in layers without cells ...
+TURN2 = 0.6  # rad^2; ... where no step scatters wider than the square root of this
+MIN_ANGLE2 = 9.0e-4  # rad^2; scattering is saved up until its width is 30 mrad ...
+PATIENCE = 0.25  # ... or for that many radiation lengths
+Box = tuple[float, float, float, float, int, int, int]  # x_low, y_low, pitch, 1 / pitch, nx, ny, nz
+Slab = tuple[float, float, int, int]  # z_low, z_high, material, first cell along z or -1
+
+
+@inlined
+def box_of(grid: Array) -> Box:
+    """The cells of a medium as numbers."""
+    return grid[0], grid[1], grid[2], 1.0 / grid[2], int(grid[3]), int(grid[4]), int(grid[5])
+
+
+@inlined
+def slab_of(layers: Array, layer: int) -> Slab:
+    """A layer as numbers."""
+    first = int(layers[layer, 4]) if layers[layer, 3] > 0.5 else -1
+    return layers[layer, 0], layers[layer, 1], int(layers[layer, 2]), first
+
+
+@inlined
+def outside(box: Box, at: Vector) -> bool:
+    """Whether `at` is beyond the sides of the detector."""
+    x, y = at[0] - box[0], at[1] - box[1]
+    return x <= 0.0 or x >= box[4] * box[2] or y <= 0.0 or y >= box[5] * box[2]
+
+
+@inlined
+def reach(slab: Slab, z: float, uz: float, per_x0: float, width: float) -> tuple[float, float]:
+    """Straight path from `z` on: the longest possible, and how far scattering leaves it straight.
+
+    width: (13.6 MeV / beta p)^2. The longest is to the next layer; where nothing is read out, STRIDE
+    at most.
+    """
+    path = max(((slab[1] if uz > 0.0 else slab[0]) - z) / uz, 0.0) if abs(uz) > 1e-9 else 1e9
+    if slab[3] < 0:
+        return min(path + NUDGE, min(STRIDE, TURN2 / (width * per_x0))), 0.0
+    return path + NUDGE, min(MIN_ANGLE2 / width, PATIENCE) / per_x0
+
+
+@inlined
+def _axis(u: float, here: float, pitch: float, i: int) -> tuple[float, float, int]:
+    """Of a way with component `u` from `here` in cell `i`: path to its border, per cell, and sign."""
+    if u > 1e-9:
+        return ((i + 1) * pitch - here) / u, pitch / u, 1
+    if u < -1e-9:
+        return (i * pitch - here) / u, -pitch / u, -1
+    return 1e9, 1e9, 1
+
+
+@inlined
+def ionise(
+    s: Store, medium: Medium, state: Array, box: Box, slab: Slab, at: Vector, way: Vector,
+    path: float, enough: float, loss: float, per_beta2: float, energy: float, cut: float,
+    category: int, generation: int,
+) -> tuple[float, float]:  # fmt: skip
+    """Leave ionisation in the cells along `path`: the energy lost and the path to where that ends.
+
+    That is at the first border of a cell beyond `enough`, at the detector's sides, behind the layer,
+    or where `energy` falls to `cut`, if before `path`; what is left then stays there. loss: restricted mean, MeV/mm. Light by Birks' law; of
+    electrons, category 0, as at minimum loss.
+    """
+    x_low, y_low, pitch, per_pitch, nx, ny, nz = box
+    x, y, z = at[0] - x_low, at[1] - y_low, at[2] - slab[0]
+    ix, iy, iz = int(x * per_pitch), int(y * per_pitch), int(z * per_pitch)
+    tx, dx, sx = _axis(way[0], x, pitch, ix)
+    ty, dy, sy = _axis(way[1], y, pitch, iy)
+    tz, dz, sz = _axis(way[2], z, pitch, iz)
+    planes = int((slab[1] - slab[0]) * per_pitch + 0.5)
+    birks, xi, fast = medium.grid[6], medium.grid[7], medium.grid[8]
+    walked, lost = 0.0, 0.0
+    while ix >= 0 and ix < nx and iy >= 0 and iy < ny and iz >= 0 and iz < planes:
+        border = min(tx, min(ty, tz))
+        step = max(min(border, path) - walked, 0.0)
+        e = fluctuated(state, medium.landau, medium.spread, xi, step * per_beta2, loss * step)
+        if energy - lost - e <= cut:
+            break
+        walked += step
+        lost += e
+        light = fast * e if category == 0 else e / (1.0 + birks * e / max(step, 0.01))
+        cell = (ix * ny + iy) * nz + iz + slab[3]
+        deposit(s.slot, s.cell, s.deposit, s.used, cell, category, generation, e, light)
+        if border >= path:
+            return lost, walked
+        if tx <= border:
+            tx += dx
+            ix += sx
+        elif ty <= border:
+            ty += dy
+            iy += sy
+        else:
+            tz += dz
+            iz += sz
+        if walked >= enough:
+            return lost, walked + NUDGE
+    else:
+        return lost, walked + NUDGE
+    rest = energy - lost
+    step *= min(1.0, rest / e)
+    light = fast * rest if category == 0 else rest / (1.0 + birks * rest / max(step, 0.01))
+    cell = (ix * ny + iy) * nz + iz + slab[3]
+    deposit(s.slot, s.cell, s.deposit, s.used, cell, category, generation, rest, light)
+    return energy, walked + step
+
+
+@inlined
+def cross(layers: Array, layer: int, z: float, uz: float) -> tuple[int, float]:
+    """Layer and z of a particle at `z` on its way, perhaps beyond `layer`: -1 or L outside."""
+    low, high = layers[layer, 0], layers[layer, 1]
+    if z >= high and uz > 0.0:
+        layer += 1
+        return layer, z if layer == layers.shape[0] else max(z, layers[layer, 0])
+    if z <= low and uz < 0.0:
+        layer -= 1
+        return layer, z if layer < 0 else min(z, layers[layer, 1] - NUDGE)
+    # a deflection while stepping over the border sends it back
+    return layer, min(max(z, low + NUDGE), high - NUDGE) if z > high or z < low else z
+
+
+@inlined
+def fluctuated(
+    state: Array, landau: Array, spread: Array, xi: float, path: float, mean: float
+) -> float:
+    """Loss in a cell about its restricted `mean`, by Landau's law; path: mm over beta^2."""
+    j = min(int(path * SPREAD_STEPS), SPREAD_SIZE - 1)
+    k = int(uniform(state) * spread[j, 0] * LANDAU_SIZE)
+    return max(mean + xi * path * (landau[k] - spread[j, 1]), 0.1 * mean)
+
+
+@compiled
+def highland(t: float) -> float:
+    """h(t): variance of the plane angle in units of (13.6 MeV / beta p)^2 after t X0 (PDG 34.16)."""
+    if t < 1e-4:
+        return 0.42 * t  # (1 + 0.038 ln 1e-4)^2
+    f = 1.0 + 0.038 * math.log(t)
+    return t * f * f
+
+
+@inlined
+def scatter(
+    state: Array, way: Vector, width: float, seen: float, applied: float, due: float
+) -> tuple[Vector, float]:
+    """Deflect if enough was saved up: the new direction and h(t) up to which it was applied.
+
+    width: (13.6 MeV / beta p)^2; seen: radiation lengths so far; due: when it cannot wait.
+    """
+    # 1.2 t - 0.9 h(t0) is above h(t) - h(t0) and spares a logarithm
+    if seen <= due and (1.2 * seen - 0.9 * applied) * width <= MIN_ANGLE2:
+        return way, applied
+    h = highland(seen)
+    if seen <= due and (h - applied) * width <= MIN_ANGLE2:
+        return way, applied
+    theta = math.sqrt((h - applied) * width)
+    a, b = normals(state)
+    return deflect(way, theta * a, theta * b), h
