@@ -13,7 +13,14 @@ FILES = sorted(f for folder in FOLDERS for f in (ROOT / folder).rglob("*.py"))
 CORE = [f for f in FILES if f.is_relative_to(ROOT / "core") and f.parent.parent == ROOT]
 
 MODULE_LINES, FUNCTION_LINES = 300, 40
-COMPILED = {"compiled", "inlined", "njit", "jit", "vectorize", "guvectorize"}  # kernels may be longer
+COMPILED = {
+    "compiled",
+    "inlined",
+    "njit",
+    "jit",
+    "vectorize",
+    "guvectorize",
+}  # kernels may be longer
 
 FOR_DETECTORS = {"streams", "detector", "units", "hookspecs", "events", "errors", "crop"}
 FOR_DETECTORS |= {"reading", "simulation"}
