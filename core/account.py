@@ -37,7 +37,7 @@ def summary(card: Mapping[str, Any]) -> list[str]:
     if prints := card["fingerprint"]:
         worst = max(p["largest_difference"] for p in prints.values())
         same = "bit for bit" if worst == 0 else f"to within {worst:.1e}"
-        said.append(f"on fixed tokens {', '.join(prints)} answer as in the source, {same}")
+        said.append(f"On fixed tokens {', '.join(prints)} answer as in the source, {same}")
     return said
 
 

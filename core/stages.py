@@ -128,17 +128,18 @@ def begun(
     if stage.transfer:
         path = Path(stage.transfer.checkpoint)
         moved = bring(made, bench.recipe.model, bench.detector, stage.transfer)
-        card = transfer_card(moved, made, bench.recipe.model, bench.detector, path)
-        bench.folder.note(transfer=bench.folder.facts.get("transfer", {}) | {name: card})
     elif stage.start:
         first = bench.recipe.seed
         path = bench.folder.stage(stage.start, first, first) / "best.safetensors"
         if not path.exists():
             raise RunError(f"stage {name!r} starts from {path}, which is not there; run it first")
-        moved, card = go_on(made, path), {}
+        moved = go_on(made, path)
     else:
         return made, (), {}
+    card = transfer_card(moved, made, bench.recipe.model, bench.detector, path)
     bench.folder.note(moved=bench.folder.facts.get("moved", {}) | {name: str(moved)})
+    if stage.transfer:
+        bench.folder.note(transfer=bench.folder.facts.get("transfer", {}) | {name: card})
     return made, (digest(path),), card
 
 

@@ -78,7 +78,7 @@ def go_on(network: nn.Module, checkpoint: Path) -> Moved:
     tasks = {k.split(".")[1] for k in source if k.startswith("tasks.")}
     names = network.state_dict()
     wanted = {k: k for k in names if k.startswith("encoder.") or _task(k) in tasks}
-    return _copied(network, checkpoint, source, card, wanted, {})
+    return _copied(network, checkpoint, source, card, wanted, {s: s for s in stacks(source)})
 
 
 def bring(network: nn.Module, model: Model, detector: Detector, how: Transfer) -> Moved:

@@ -13,7 +13,7 @@ import typer
 from intarsia import __version__
 from intarsia.core.errors import IntarsiaError
 
-from . import check, doctor, export, plugins, prepare, run, show, simulate, transfer
+from . import check, compare, doctor, export, plugins, prepare, run, show, simulate, transfer
 from .terminal import complain, say
 
 INTERRUPTED, CLOSED = 130, 141  # by Ctrl-C; output that nobody reads on: as shells report them
@@ -56,6 +56,7 @@ def _app() -> typer.Typer:
         (prepare.prepare, "intarsia prepare fasercal data/ -o events.h5 --skip-broken"),
         (export.export, "intarsia export events.h5 -o events.parquet"),
         (show.show, "intarsia show events.h5 -n 3 -o event.png"),
+        (compare.compare, "intarsia compare fasercal superfgd"),
         (transfer.transfer, "intarsia transfer best.safetensors superfgd -o start.safetensors"),
         (plugins.plugins, "intarsia plugins --plugin mydet.py"),
         (doctor.doctor, "intarsia doctor"),

@@ -12,7 +12,7 @@ from attrs import evolve
 from toy_run import StopError, stopping
 
 from intarsia.core.card import read_card
-from intarsia.core.checkpoint import digest
+from intarsia.core.checkpoint import digest, load
 from intarsia.core.errors import EventError, RunError
 from intarsia.core.produce import produce
 from intarsia.core.recipe_load import dump
@@ -124,6 +124,11 @@ def test_checkpoints_name_their_parents(finished):
         card = read_card(best(stage))
         assert card.parents == (digest(best(parent)),)
         assert card.stage == stage
+        tensors = card.transfer["tensors"]
+        now, before = (set(load(best(s))[0]) for s in (stage, parent))
+        assert {t["name"] for t in tensors if t["fate"] != "unused"} == now
+        assert {t.get("source", t["name"]) for t in tensors if t["fate"] != "fresh"} == before
+        assert card.transfer["reused"] == 1.0
     assert read_card(best("finetune/scratch")).parents == ()
 
 
