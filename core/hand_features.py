@@ -25,8 +25,8 @@ def features(events: Events, detector: Detector) -> tuple[list[str], Array]:
 
     Of a voxel grid: for each slab along z (a row of windows, or of patches if there is one window
     only) log1p of the summed charge and of the hits, their totals, the charge-weighted centre and
-    spread in mm, and the first slab and plane hit. Of an array: every number, on its declared scale. Of
-    tracks: how many, and all numbers of the longest. Of points: totals, centre and spread.
+    spread in mm, and the first slab and plane hit. Of an array: every number, on its declared scale,
+    log1p of their sum and of the largest, and the centre along each dimension in cells. Of tracks: how many, and all numbers of the longest. Of points: totals, centre and spread.
     """
     named = [
         (f"{stream.name}.{name}", values.astype(np.float64))
@@ -120,6 +120,21 @@ def _values(array: DenseArray, table: Table) -> Named:
         whole[present] = numbers.reshape(len(numbers), size)
         for i, values in enumerate(whole.T):
             yield f"{column.name}_{i}", values
+        raw = np.zeros((len(table), *array.shape))
+        raw[present] = table[column.name].reshape(len(numbers), *array.shape, -1).sum(-1)
+        yield from _centres(column.name, np.maximum(np.nan_to_num(raw), 0.0))
+
+
+def _centres(name: str, values: Array) -> Named:
+    """Sum, largest and centres of arrays (B, ...) of numbers that are not negative."""
+    inside = tuple(range(1, values.ndim))
+    total = values.sum(inside)
+    yield f"{name}_log_total", np.log1p(total)
+    yield f"{name}_log_largest", np.log1p(values.max(inside))
+    for axis in inside:
+        along = values.sum(tuple(a for a in inside if a != axis))
+        places = np.arange(along.shape[1]) - 0.5 * (along.shape[1] - 1)
+        yield f"{name}_centre_{axis - 1}", (along * places).sum(1) / np.where(total > 0, total, 1.0)
 
 
 def _tracks(tracks: TrackSet, table: Table) -> Named:

@@ -20,7 +20,7 @@ from .streams import declare
 SIMULATION = Simulation(
     make="intarsia.detectors.fasercal.simulation:make",
     options=DEFAULTS,
-    about="mix: balanced or nominal; generator: builtin or pythia; spectrum: histograms of the "
+    about="mix: balanced, nominal or paper; generator: builtin or pythia; spectrum: histograms of the "
     "neutrinos' energies, a CSV or NPZ file; plastic: PVT or FASERG4 plastic; photo_electrons per "
     "MeV and fibre; cross_talk: light to each neighbour; threshold in MeV; solver: mlem or "
     "upstream; iterations of the mlem; noise: dark photo-electrons of a fibre; dead: share of "

@@ -27,7 +27,7 @@ _BOUNDS = {
 class Options:
     """Options of the simulation.
 
-    mix: "balanced" or "nominal" (see `beam`). generator, spectrum: of the interactions and the
+    mix: "balanced", "nominal" or "paper" (see `beam`). generator, spectrum: of the interactions and the
     neutrinos' energies. plastic: of the cubes, the PDG's or the one of the collaboration's code.
     photo_electrons: per MeV and fibre. cross_talk: share of a cube's light to each of four
     neighbours. threshold: of a fibre and a voxel, MeV. iterations: of the MLEM. noise: mean dark

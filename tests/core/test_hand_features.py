@@ -6,6 +6,7 @@ from intarsia.core.events import Events, Table
 from intarsia.core.hand_features import features, yardstick
 from intarsia.core.metrics import classification, distance
 from intarsia.core.sample import events
+from intarsia.core.streams import Column, DenseArray
 
 
 def test_features_by_hand(toy):
@@ -41,6 +42,21 @@ def test_features_of_every_kind_are_finite_and_those_of_the_event_alone(toy):
     alone = np.concatenate([features(e, toy)[1] for e in sample])
     np.testing.assert_allclose(alone, x)
     assert features(sample.slice(0, 0), toy)[1].shape == (0, len(names))
+
+
+def test_sums_and_centres_of_an_array():
+    calo = DenseArray(name="calo", shape=(2, 3), columns=(Column(name="e", unit="MeV"),))
+    one = Detector(name="one", about="", streams=(calo,))
+    values = np.array([[[1, 0, 2], [0, 0, 1]]], np.float32)
+    sample = Events(
+        {"calo": Table(np.array([0, 1, 1]), {"e": values})}, {}, ("1/0", "1/1"), np.arange(2)
+    )
+    names, x = features(sample, one)
+    found = {name: x[:, i] for i, name in enumerate(names)}
+    np.testing.assert_allclose(found["calo.e_log_total"], np.log1p([4, 0]))
+    np.testing.assert_allclose(found["calo.e_log_largest"], np.log1p([2, 0]))
+    np.testing.assert_allclose(found["calo.e_centre_0"], [-0.25, 0])  # 3 against 1
+    np.testing.assert_allclose(found["calo.e_centre_1"], [0.5, 0])  # 1, 0 and 3
 
 
 def test_the_longest_track_leads(toy):

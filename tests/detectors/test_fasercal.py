@@ -121,6 +121,8 @@ def test_mixes():
         nominal = table("nominal")
         assert np.allclose(weighted, nominal[:, 2])
         assert np.allclose(nominal[:, 3], 1.0)
+    taus = np.abs(table("paper")[:, 0]) == 16
+    assert (table("paper")[taus & (kinds[:, 1] == 1), 2]).sum() == pytest.approx(0.0904, abs=1e-3)
 
 
 def test_truth(events):
