@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 import numpy as np
 import torch
@@ -10,8 +11,9 @@ import torch
 from . import sample
 from .detector import Detector
 from .encoder import Encoded, Encoder
-from .errors import DeclarationError, RunError
+from .errors import DeclarationError, EventError, RunError
 from .events import Events, Table, checked
+from .inputs import function_of
 from .network import kinds
 from .normalise import unit_normalisation
 from .planner import Planner
@@ -44,11 +46,20 @@ def check_plugin(registry: Registry, names: Iterable[str]) -> Iterator[str]:
     for name in names:
         detector = registry.detector(name)
         events = checked(sample.events(detector, 8, seed=0), detector)
+        _readers(detector)
         yield f"detector {name!r}: {len(detector.streams)} streams, events of its declaration"
         encoder, planner = small(registry, detector)
         yield f"detector {name!r}: {_encodes(encoder, planner, events)}"
         yield f"detector {name!r}: {_alone(encoder, planner, events)}"
         yield f"detector {name!r}: {_empty(encoder, planner, detector)}"
+
+
+def _readers(detector: Detector) -> None:
+    """PluginError if a reader names a function that there is not."""
+    for reader in detector.readers:
+        for name in filter(None, (reader.open, reader.claims)):
+            with suppress(EventError):  # a library that is not installed: not the detector's fault
+                function_of(reader, name)
 
 
 def small(registry: Registry, detector: Detector) -> tuple[Encoder, Planner]:

@@ -75,7 +75,20 @@ def opened(path: Path, readers: Sequence[Reader], options: Options) -> tuple[Rea
     """
     reader = _chosen(path, readers)
     own = {name: options.get(name, value) for name, value in reader.options.items()}
-    return reader, load(reader.open)(path, **own)
+    return reader, function_of(reader, reader.open)(path, **own)
+
+
+def function_of(reader: Reader, name: str) -> Any:
+    """The function of `reader` called `name`; EventError if a library that it needs is not there."""
+    try:
+        return load(name)
+    except ModuleNotFoundError as fault:
+        if fault.name is None or name.startswith(fault.name.partition(".")[0]):
+            raise
+        extra = ": pip install 'intarsia[root]'" if fault.name == "uproot" else ""
+        raise EventError(
+            f"reader {reader.name!r} needs {fault.name}, which is not installed{extra}"
+        ) from fault
 
 
 def _files(given: str, suffixes: tuple[str, ...]) -> Iterator[Path]:
@@ -97,7 +110,7 @@ def _chosen(path: Path, readers: Sequence[Reader]) -> Reader:
     if len(readers) == 1:
         return readers[0]
     known = [r for r in readers if path.name.lower().endswith(r.suffixes)]
-    against = {r.name: load(r.claims)(path) if r.claims else "" for r in known}
+    against = {r.name: function_of(r, r.claims)(path) if r.claims else "" for r in known}
     fitting = [r for r in known if not against[r.name]]
     if len(fitting) == 1:
         return fitting[0]

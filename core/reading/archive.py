@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,12 +19,8 @@ def opened_zip(path: Path) -> Iterator[zipfile.ZipFile]:
     """The zip file at `path`; EventError if it is none, also for damage found later."""
     try:
         with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            if (
-                twice := sorted({n for n in names if names.count(n) > 1})
-                if len(names) < 1000
-                else []
-            ):
+            names = Counter(archive.namelist())
+            if twice := [name for name, n in names.items() if n > 1]:
                 raise EventError(f"has {twice[0]!r} twice")
             yield archive
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OverflowError) as fault:

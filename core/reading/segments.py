@@ -43,7 +43,8 @@ def cross(start: Array, end: Array, axes: Axes) -> Crossed:
     keep = same & ((np.diff(t) > 0) | still[owner[1:]])
     segment, share = owner[1:][keep], np.diff(t)[keep]
     middle = (0.5 * (t[1:] + t[:-1]))[keep, None]
-    index, inside = cells_of_points(start[segment] * (1 - middle) + end[segment] * middle, axes)
+    # In this form a segment along an edge stays on it, without rounding.
+    index, inside = cells_of_points(start[segment] + middle * (end - start)[segment], axes)
     outside = np.bincount(segment, np.where(inside, 0.0, share), minlength=n)
     return Crossed(segment[inside], index[inside], share[inside], outside)
 

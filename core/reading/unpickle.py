@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import io
 import pickle
+import struct
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -233,8 +235,19 @@ STORAGES: Mapping[str, str] = {
 }
 
 
+def _bytearray(interpreter: Any) -> None:
+    """The one instruction that would make room before it looks whether there is so much."""
+    (size,) = struct.unpack("<Q", interpreter.read(8))
+    data = interpreter.read(min(size, sys.maxsize))
+    if len(data) != size:
+        raise EventError(f"has {len(data)} of {size} bytes")
+    interpreter.append(bytearray(data))
+
+
 class _Unpickler(pickle._Unpickler):
     """The interpreter in Python: the one in C can be made to fill the memory by one instruction."""
+
+    dispatch = pickle._Unpickler.dispatch | {pickle.BYTEARRAY8[0]: _bytearray}
 
     def __init__(self, file: Any, storage: Callable[[Any], Any] | None) -> None:
         super().__init__(file, encoding="latin1")
@@ -262,7 +275,10 @@ class _Unpickler(pickle._Unpickler):
 
 def resolved(value: Any) -> Any:
     """`value` with every array in it built; EventError for one that cannot be."""
-    return _resolved(value, {}, 0)
+    try:
+        return _resolved(value, {}, 0)
+    except TypeError as fault:  # an array as a key
+        raise EventError(f"not a sensible value ({fault})") from fault
 
 
 def _resolved(value: Any, seen: dict[int, Any], depth: int) -> Any:

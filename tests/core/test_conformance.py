@@ -1,14 +1,18 @@
+import sys
 from types import SimpleNamespace
 
 import pytest
 import torch
 import toy
+from attrs import evolve
 
 from intarsia.core import conformance, encoder
 from intarsia.core.conformance import check_plugin, refuse, small
-from intarsia.core.errors import DeclarationError, PluginError, RunError
+from intarsia.core.detector import Reader
+from intarsia.core.errors import DeclarationError, EventError, PluginError, RunError
 from intarsia.core.events import Events
 from intarsia.core.hookspecs import hookimpl
+from intarsia.core.inputs import function_of
 from intarsia.core.plugins import Registry, Source
 from intarsia.core.recipe import Recipe
 from intarsia.core.streams import PointCloud
@@ -39,6 +43,26 @@ def test_a_stream_without_tokeniser_is_found():
     with pytest.raises(PluginError) as error:
         list(check_plugin(registry_of(detector), ["cloudy"]))
     assert str(error.value) == "no plugin makes tokens of PointCloud streams (registered: none)"
+
+
+def test_a_reader_that_is_not_there_is_found():
+    reader = Reader(name="lines", suffixes=(".x",), open="toy_foreign:Linse")
+    with pytest.raises(PluginError, match=r"toy_foreign has no 'Linse'; did you mean 'Lines'\?"):
+        list(check_plugin(registry_of(evolve(toy.GRID, readers=(reader,))), ["toygrid"]))
+
+
+def test_a_library_that_a_reader_needs_may_be_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "uproot", None)
+    name = "intarsia.detectors.fasercal.tree_reader"
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    reader = Reader(name="trees", suffixes=(".root",), open=f"{name}:Tree")
+    with pytest.raises(EventError) as caught:
+        function_of(reader, reader.open)
+    assert str(caught.value) == (
+        "reader 'trees' needs uproot, which is not installed: pip install 'intarsia[root]'"
+    )
+    detector = evolve(toy.GRID, readers=(reader,))
+    assert len(list(check_plugin(registry_of(detector), ["toygrid"]))) == 4
 
 
 def test_an_unknown_detector_is_named():

@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+import resource
 import struct
 import sys
 import zipfile
@@ -113,6 +114,7 @@ def attacks(mark):
     yield "records", pickle.dumps(np.zeros(2, [("a", "i4")]))
     yield "dates", pickle.dumps(np.zeros(2, "M8[s]"))
     yield "contains itself", b"(lp0\ng0\na."
+    yield "a list as a key", pickle.dumps({(1, 2): 3}).replace(b"K\x02\x86", b"]]\x86")
     yield "nothing", b""
 
 
@@ -138,6 +140,21 @@ def test_hostile_pickles_are_errors_and_do_nothing(tmp_path):
         assert not mark.exists(), what
 
 
+def test_bytes_that_are_not_there_take_no_memory():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for size in (1 << 33, 1 << 40, (1 << 64) - 1):
+        for code in (pickle.BYTEARRAY8, pickle.BINBYTES8, pickle.BINUNICODE8):
+            with pytest.raises(EventError):
+                unpickle(b"\x80\x05" + code + struct.pack("<Q", size) + b"abc.")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB
+
+
+def test_an_array_as_a_key_is_an_error():
+    data = pickle.dumps(np.arange(2), 2)
+    with pytest.raises(EventError, match="not a sensible value"):
+        unpickle(b"}" + data[2:-1] + b"K\x01s.")
+
+
 def test_an_enormous_memo_takes_no_memory():
     assert unpickle(b"\x80\x04Nr\xff\xff\xff\x7f.") is None
 
@@ -158,7 +175,7 @@ def test_the_modules_that_reading_uses_are_as_before():
     assert dict(vars(np.lib.format)) == before
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_a_damaged_pickle_is_an_error_or_a_value(data):
     raw = bytearray(pickle.dumps(VALUE, data.draw(st.integers(0, 5))))
