@@ -12,7 +12,7 @@ import numpy as np
 
 from intarsia.core.simulation import charm, decays
 from intarsia.core.simulation.compiled import Array, allocating, compiled
-from intarsia.core.simulation.hadronic import neutral_pion, nucleon
+from intarsia.core.simulation.hadronic import BINDING, neutral_pion, nucleon
 from intarsia.core.simulation.medium import Medium
 from intarsia.core.simulation.particles import (
     ELECTROMAGNETIC,
@@ -115,12 +115,30 @@ def _fly(
 
 
 @compiled
-def _nucleus(stack: Array, count: Array, state: Array, at: Vector) -> None:
-    """Up to three slow nucleons from the struck nucleus; no energy is taken from the neutrino."""
+def _nucleus(stack: Array, count: Array, state: Array, at: Vector, most: float) -> float:
+    """Up to three slow nucleons from the struck nucleus; the energy they take, at most `most` MeV.
+
+    Kinetic energy and BINDING each. Their momentum is that of the nucleus, which recoils unseen.
+    """
+    spent = 0.0
     for _ in range(3):
         if uniform(state) < 0.5:
             e = 3.0 + FRAGMENT * exponential(state)
+            if spent + e + BINDING > most:
+                break
+            spent += e + BINDING
             push(stack, count, nucleon(state, 0.5), at, isotropic(state), e, 0.0)
+    return spent
+
+
+@compiled
+def _leading(rows: Array, n: int) -> int:
+    """Row of the fastest hadron that is followed, 0 if there is none."""
+    best, leading = 0.0, 0
+    for i in range(1, n):
+        if rows[i, 3] - rows[i, 5] > best and kind_of(int(rows[i, 4])) != NOT_FOLLOWED:
+            best, leading = rows[i, 3] - rows[i, 5], i
+    return leading
 
 
 @compiled
@@ -172,14 +190,22 @@ def _tau(
 def emerge(
     bank: Store, medium: Medium, tilt: float, state: Array, rows: Array, n: int, truth: Array
 ) -> None:
-    """Put the products of an interaction, rows[:n] of a generator, on the stack; fills `truth`."""
+    """Put the products of an interaction, rows[:n] of a generator, on the stack; fills `truth`.
+
+    The nucleons out of the nucleus take their energy from the fastest hadron.
+    """
     c, s = math.cos(tilt), math.sin(tilt)
     vertex = (truth[4], truth[5], truth[6])
     neutrino, charged = int(truth[0]), truth[1] > 0.5
     truth[7:15] = 0.0
+    leading = _leading(rows, n)
+    room = 500.0 * (rows[leading, 3] - rows[leading, 5]) if leading else 0.0  # half of it, in MeV
+    spent = 1e-3 * _nucleus(bank.stack, bank.used, state, vertex, room)
     for i in range(1, n):
         for k in range(3):
             truth[12 + k] += rows[i, k]
+        if i == leading:
+            rows[i, 3] -= spent
         which = charm.species(int(rows[i, 4]))
         if which < 0:
             _to_stack(bank.stack, bank.used, state, rows[i], vertex, c, s, 0.0)
@@ -193,4 +219,3 @@ def emerge(
         _to_stack(bank.stack, bank.used, state, rows[0], vertex, c, s, 0.0)
         for k in range(3):
             truth[9 + k] += rows[0, k]
-    _nucleus(bank.stack, bank.used, state, vertex)
