@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,53 @@ def read_card(path: Path) -> Card:
     if faults:
         raise CheckpointError("\n".join(f"{path}: its card {fault}" for fault in faults))
     return Card(**values)
+
+
+def seal(tensors: Iterable[tuple[str, str, list[int], bytes]], values: Mapping[str, Any]) -> str:
+    """sha256 of what the header says and of name, type, shape and bytes of each tensor, by name."""
+    hashed = sha256(json.dumps(values, sort_keys=True).encode())
+    for name, dtype, shape, content in tensors:
+        hashed.update(json.dumps([name, dtype, shape]).encode())
+        hashed.update(content)
+    return hashed.hexdigest()
+
+
+def check_seal(path: Path) -> None:
+    """CheckpointError unless the checkpoint `path` holds what was written; needs no torch."""
+    header = _header(path)
+    values = json.loads(header.pop("__metadata__")[KEY])
+    if (said := values.pop(SEAL, None)) is None:
+        raise CheckpointError(f"{path}: has no seal; it was not written by this intarsia")
+    try:
+        same = said == seal(_tensors(path, header), values)
+    except (KeyError, TypeError, ValueError, OverflowError):  # a header that was not written so
+        same = False
+    if not same:
+        raise CheckpointError(f"{path}: is damaged: it does not hold what was written")
+
+
+_DTYPES = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "I64": "int64",
+    "I32": "int32",
+    "I16": "int16",
+    "I8": "int8",
+    "U8": "uint8",
+    "BOOL": "bool",
+}
+
+
+def _tensors(path: Path, header: Mapping[str, Any]) -> Iterator[tuple[str, str, list[int], bytes]]:
+    with path.open("rb") as file:
+        first = 8 + int.from_bytes(file.read(8), "little")
+        for name in sorted(header):
+            start, end = header[name]["data_offsets"]
+            file.seek(first + start)
+            dtype = f"torch.{_DTYPES[header[name]['dtype']]}"
+            yield name, dtype, header[name]["shape"], file.read(end - start)
 
 
 def _faults(values: Mapping[str, Any]) -> list[str]:

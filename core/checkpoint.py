@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from .card import KEY, SEAL, Card, card_json, read_card
+from .card import KEY, SEAL, Card, card_json, read_card, seal
 from .errors import CheckpointError
 
 
@@ -78,19 +78,19 @@ def _read(path: Path, key: str, without: str) -> tuple[dict[str, Tensor], dict[s
         raise CheckpointError(f"{path}: {error.strerror or error}") from error
     if values is None:
         raise CheckpointError(f"{path}: {without}")
-    seal = values.pop(SEAL, None) if isinstance(values, dict) else None
-    if seal is None:
+    written = values.pop(SEAL, None) if isinstance(values, dict) else None
+    if written is None:
         raise CheckpointError(f"{path}: has no seal; it was not written by this intarsia")
-    if seal != _seal(tensors, values):
+    if written != _seal(tensors, values):
         raise CheckpointError(f"{path}: is damaged: it does not hold what was written")
     return tensors, values
 
 
 def _seal(tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> str:
-    """sha256 of what the header says and of name, type, shape and bytes of every tensor."""
-    hashed = sha256(json.dumps(values, sort_keys=True).encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        hashed.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
-        hashed.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return hashed.hexdigest()
+    each = ((name, tensors[name]) for name in sorted(tensors))
+    return seal(((name, str(t.dtype), list(t.shape), _bytes(t)) for name, t in each), values)
+
+
+def _bytes(tensor: Tensor) -> bytes:
+    content: bytes = tensor.reshape(-1).view(torch.uint8).numpy().tobytes()
+    return content

@@ -116,9 +116,10 @@ def detector_of(name: str, written: Mapping[str, Any], found: Registry) -> Detec
 
 
 def _checkpoint(path: Path, found: Registry) -> list[str]:
-    from intarsia.core.card import read_card
+    from intarsia.core.card import check_seal, read_card
 
     card = read_card(path)
+    check_seal(path)
     if card.detector in found.names("detectors"):
         now = declaration(found.detector(card.detector))
         if differs := difference(card.declaration, now):

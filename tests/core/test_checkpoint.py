@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from intarsia.core.card import Card, card_json
+from intarsia.core.card import Card, card_json, check_seal, read_card
 from intarsia.core.checkpoint import digest, load, load_state, save, save_state
 from intarsia.core.errors import CheckpointError
 
@@ -194,7 +194,10 @@ def test_any_flipped_bit_is_noticed_or_changes_nothing(tmp_path):
             found, card = load(path)
         except CheckpointError:
             noticed += 1
+            with pytest.raises(CheckpointError):
+                checked(path)
         else:
+            checked(path)
             same(tensors(), found)
             assert card_json(card) == card_json(CARD)
     assert noticed > 390
@@ -208,6 +211,12 @@ def test_a_file_cut_anywhere_is_noticed(tmp_path, share):
     path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(CheckpointError, match=str(path)):
         load(path)
+
+
+def checked(path):
+    """What the check without torch says: an error like that of loading, or nothing."""
+    read_card(path)
+    check_seal(path)
 
 
 def framed(header: bytes, numbers: bytes = b"") -> bytes:

@@ -13,7 +13,7 @@ import pytest
 from cubes import PLUGIN
 
 import intarsia
-from intarsia.core.card import KEY, Card, card_json
+from intarsia.core.card import KEY, SEAL, Card, card_json, seal
 from intarsia.core.cli import main
 
 RECIPE = """name: small
@@ -297,7 +297,9 @@ def test_a_plugin_is_tried_out_on_drawn_events(run):
 
 
 def checkpoint(card):
-    header = json.dumps({"__metadata__": {KEY: card_json(card)}}).encode()
+    values = json.loads(card_json(card))
+    text = json.dumps({**values, SEAL: seal([], values)})
+    header = json.dumps({"__metadata__": {KEY: text}}).encode()
     return len(header).to_bytes(8, "little") + header
 
 
@@ -316,6 +318,11 @@ def test_a_checkpoint_is_checked_and_its_card_shown(run):
         ["checkpoint w.safetensors: stage mae of small, epoch 2, detector gone"],
         [],
     )
+    Path("w.safetensors").write_bytes(checkpoint(card).replace(b"small", b"smell"))
+    assert run("check", "w.safetensors")[2] == [
+        "w.safetensors: is damaged: it does not hold what was written"
+    ]
+    Path("w.safetensors").write_bytes(checkpoint(card))
     code, out, err = run("show", "w.safetensors")
     assert (code, err) == (0, [])
     shown = {line.split(maxsplit=1)[0]: line.split(maxsplit=1)[-1] for line in out}
