@@ -121,7 +121,7 @@ def _values(array: DenseArray, table: Table) -> Named:
         for i, values in enumerate(whole.T):
             yield f"{column.name}_{i}", values
         raw = np.zeros((len(table), *array.shape))
-        raw[present] = table[column.name].reshape(len(numbers), *array.shape, -1).sum(-1)
+        raw[present] = table[column.name].reshape(len(numbers), *array.shape, column.width).sum(-1)
         yield from _centres(column.name, np.maximum(np.nan_to_num(raw), 0.0))
 
 
