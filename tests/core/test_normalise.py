@@ -5,7 +5,7 @@ import pytest
 from attrs import evolve
 
 from intarsia.core import normalise
-from intarsia.core.events import Table
+from intarsia.core.events import Table, cumulated
 from intarsia.core.normalise import logarithmic, normalisation, scaled, unit_normalisation
 from intarsia.core.sample import events
 from intarsia.core.store import EventFile, EventWriter
@@ -166,3 +166,20 @@ def test_logarithms_of_nothing_and_of_a_constant_have_width_one():
     assert logarithmic(np.full(3, np.nan)) == {"unit": 1.0, "median": 0.0, "width": 1.0}
     constant = logarithmic(np.full(5, 2.0))
     assert constant == {"unit": 1.0, "median": pytest.approx(np.log(3)), "width": 1.0}
+
+
+def test_an_element_that_measured_nothing_counts_and_an_absent_array_does_not(tmp_path, toy):
+    """Towers below threshold are zeros; an event without the array is no row at all."""
+    n = 40
+    charge = np.zeros((n - 10, 3, 4), np.float32)
+    charge[:, 0, 0] = 9.0
+    counts = np.ones(n, np.int64)
+    counts[:10] = 0
+    table = Table(cumulated(counts), {"charge": charge})
+    sample = events(toy, n, seed=4)
+    streams = {**sample.streams, "calo": table}
+    file = written(tmp_path / "e.h5", toy, evolve(sample, streams=streams))
+    found = normalisation(file, toy)["streams"]["calo"]["charge"]
+    values = np.log([10.0] + 11 * [1.0])  # of twelve elements one has 9 MeV
+    assert found["mean"] == pytest.approx(values.mean())
+    assert found["std"] == pytest.approx(values.std())
