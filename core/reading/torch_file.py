@@ -13,7 +13,8 @@ from intarsia.core.errors import EventError
 from intarsia.core.events import Array
 
 from .archive import member, opened_zip
-from .unpickle import STORAGES, Name, load, resolved
+from .pickled import Name, resolved
+from .unpickle import STORAGES, load
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _LIMIT = 2**31  # bytes of a file that is read whole
