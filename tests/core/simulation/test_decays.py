@@ -36,7 +36,7 @@ def taus(n, sign=1):
 
 def test_taus_decay_as_the_pdg_says():
     modes, x_pion, x_lepton, visible = [], [], [], []
-    for rows, mode in taus(20_000):
+    for rows, mode in taus(14_000):
         total = rows[:, :4].sum(0)
         assert abs(total[3] - 500.0) < 1e-8
         assert np.abs(total[:2]).max() < 1e-8
@@ -87,7 +87,7 @@ def test_charm_decays(pdg, mass, sign):
     assert mass == pytest.approx(p.mass / 1e3, rel=1e-4)
     assert charm.FLIGHT[which] == pytest.approx(p.ctau, rel=0.02)
     classes, charged = [], []
-    kept = list(decayed(sign * pdg, mass, 4000))
+    kept = list(decayed(sign * pdg, mass, 2500))
     for products, decay in kept:
         assert charge(products) == sign * CHARGE.get(pdg, 0)
         size = np.abs(products)

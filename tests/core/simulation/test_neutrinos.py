@@ -67,7 +67,7 @@ SOFT = {"charmed"} | {f"charm_{c}" for c in CHARMED}
 @pytest.mark.parametrize("kind", KINDS)
 def test_averages_are_within_a_tenth_of_pythias(kind, energy):
     theirs = REFERENCE[f"{kind} {energy:g}"]
-    ours = averages(*sample(BUILTIN, energy, *KINDS[kind], 6000), energy)
+    ours = averages(*sample(BUILTIN, energy, *KINDS[kind], 4000), energy)
     left_out = SOFT | ({"charm"} if kind == "numu_nc" else set())
     far = {}
     for name, (value, error) in ours.items():
@@ -80,7 +80,7 @@ def test_averages_are_within_a_tenth_of_pythias(kind, energy):
     assert not far
 
 
-def charm_of_the_beam(neutrino, n=20_000):
+def charm_of_the_beam(neutrino, n=12_000):
     s, rows, found = energies(), np.zeros((600, 6)), []
     for i in range(n):
         state = seeded(4, i)
