@@ -32,6 +32,7 @@ def scores(x, y):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_flavours_are_told_apart_neither_trivially_nor_not_at_all():
     parts = [make(5, first, PART) for first in range(0, N, PART)]
     x = np.concatenate([features(part, FASERCAL)[1] for part in parts])
