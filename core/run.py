@@ -39,7 +39,7 @@ def run(
     chosen = _chosen(recipe, stage)
     for name in chosen:
         if transfer := recipe.stages[name].transfer:
-            read_card(Path(transfer.checkpoint))  # a file that is not there shows at once
+            _there(name, Path(transfer.checkpoint))
     bench = prepared(recipe, registry, out, resume or stage is not None, workers, notify)
     _enough(bench, chosen, stage is None)
     share_cores(bench.workers)
@@ -47,6 +47,17 @@ def run(
         for seed in recipe.seeds if "/" in name else recipe.seeds[:1]:
             learn(bench, name, recipe.stages[name], seed)
     return results(bench) if stage is None else out
+
+
+def _there(stage: str, checkpoint: Path) -> None:
+    """An error, before events are made, if what `stage` starts from is no checkpoint."""
+    if not checkpoint.is_file():
+        start = stage.replace("/", ".starts.")
+        without = f", or go without by stages.{start}=false" if "/" in stage else ""
+        raise RunError(
+            f"stage {stage!r} starts from {checkpoint}, which is not there; make it first{without}"
+        )
+    read_card(checkpoint)
 
 
 def prepared(

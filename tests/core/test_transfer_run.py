@@ -9,7 +9,7 @@ import toy_run
 from intarsia.core.card import Card, read_card
 from intarsia.core.checkpoint import digest, save
 from intarsia.core.detector import declaration
-from intarsia.core.errors import CheckpointError, RecipeError
+from intarsia.core.errors import CheckpointError, RecipeError, RunError
 from intarsia.core.recipe import Transfer
 from intarsia.core.recipe_load import dump, dump_yaml, load, restore
 
@@ -85,8 +85,14 @@ def test_a_run_starts_from_it_and_its_report_and_cards_tell(tmp_path, source):
 
 def test_a_checkpoint_that_is_not_there_or_does_not_fit_is_told_before_training(tmp_path, source):
     out = tmp_path / "out"
-    with pytest.raises(CheckpointError, match="No such file"):
+    with pytest.raises(RunError) as error:
         toy_run.run(recipe(tmp_path, tmp_path / "no.safetensors"), out)
+    assert str(error.value) == (
+        f"stage 'finetune/transferred' starts from {tmp_path / 'no.safetensors'}, which is not there; "
+        "make it first, or go without by stages.finetune.starts.transferred=false"
+    )
+    without = recipe(tmp_path, "no", "stages.finetune.starts.transferred=false")
+    assert list(without.stages) == ["finetune/scratch"]
     assert not out.exists()
     with pytest.raises(CheckpointError, match="heads 4 here, 2 in the checkpoint"):
         toy_run.run(recipe(tmp_path, source, "model.heads=4"), out)
