@@ -145,7 +145,7 @@ def convert(
     while uniform(state) > 1.0 - 4.0 / 3.0 * share * (1.0 - share):
         share = uniform(state)
     a, b = normals(state)
-    a, b = 0.8 / energy * a, 0.8 / energy * b
+    a, b = M_E / energy * a, M_E / energy * b
     push(stack, count, ELECTRON, at, deflect(way, a, b), share * kinetic, gen)
     push(stack, count, POSITRON, at, deflect(way, -a, -b), (1.0 - share) * kinetic, gen)
 
