@@ -289,3 +289,31 @@ def test_killed_at_any_moment_it_goes_on(command, tmp_path):
         process.wait()
     subprocess.run([*words, *inputs, "--resume"], check=True, env=env)
     assert Path("out.h5").read_bytes() == Path("whole.h5").read_bytes()
+
+
+MEASURE = """
+import resource, sys
+from pathlib import Path
+from toy_foreign import DETECTOR
+from intarsia.core.prepare import How, prepare
+
+if __name__ == "__main__":
+    prepare(DETECTOR, [sys.argv[1]], Path(sys.argv[2]), How())
+    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    print(max(resource.getrusage(w).ru_maxrss for w in who))
+"""
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_file(tmp_path):
+    (tmp_path / "measure.py").write_text(MEASURE)
+    path = f"{Path(__file__).parent.parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    peak = []
+    for n in (3000, 12_000):
+        source = write(tmp_path / f"{n}.toy", [300] * n)
+        words = [sys.executable, "measure.py", str(source), str(tmp_path / f"{n}.h5")]
+        env = os.environ | {"PYTHONPATH": path}
+        done = subprocess.run(words, check=True, env=env, cwd=tmp_path, capture_output=True)
+        peak.append(int(done.stdout))
+    assert (tmp_path / "12000.h5").stat().st_size > 40_000_000
+    assert peak[1] < peak[0] + 20_000  # kB
