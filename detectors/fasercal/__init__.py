@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import degrees
 
 from attrs import evolve
 
@@ -14,6 +15,7 @@ from intarsia.core.detector import Detector, Reader, Simulation
 from intarsia.core.hookspecs import hookimpl
 
 from .generations import GENERATION_A, GENERATION_B, GENERATION_C
+from .geometry import Geometry
 from .options import DEFAULTS
 from .streams import declare
 
@@ -28,7 +30,9 @@ SIMULATION = Simulation(
 )
 
 
-def _readers(generation: str) -> tuple[Reader, ...]:
+def _readers(geometry: Geometry) -> tuple[Reader, ...]:
+    x, y, _ = geometry.shift
+    place = {"tilt": round(degrees(geometry.tilt), 9), "shift_x": x, "shift_y": y}
     about = {
         "npz": (".npz", "the authors' numpy archives, one event each"),
         "calevent": (".root", "calEvent: true hits of the GEANT4 simulation"),
@@ -38,17 +42,20 @@ def _readers(generation: str) -> tuple[Reader, ...]:
         Reader(
             name=name,
             suffixes=(suffix,),
-            open=f"intarsia.detectors.fasercal.{name}_reader:open_{generation}",
+            open=f"intarsia.detectors.fasercal.{name}_reader:open_{geometry.generation.lower()}",
             claims=f"intarsia.detectors.fasercal.{name}_reader:claims",
+            options=place if name == "npz" else {},
             about=what,
         )
         for name, (suffix, what) in about.items()
     )
 
 
-FASERCAL = evolve(declare("fasercal", GENERATION_B), readers=_readers("b"), simulation=SIMULATION)
-FASERCAL_A = evolve(declare("fasercal_a", GENERATION_A), readers=_readers("a"))
-FASERCAL_C = evolve(declare("fasercal_c", GENERATION_C), readers=_readers("c"))
+FASERCAL = evolve(
+    declare("fasercal", GENERATION_B), readers=_readers(GENERATION_B), simulation=SIMULATION
+)
+FASERCAL_A = evolve(declare("fasercal_a", GENERATION_A), readers=_readers(GENERATION_A))
+FASERCAL_C = evolve(declare("fasercal_c", GENERATION_C), readers=_readers(GENERATION_C))
 
 THREEDCAL, ECAL, AHCAL, MUON = FASERCAL.streams
 

@@ -9,10 +9,12 @@ cubes and its hadron calorimeter, never assumed.
 from __future__ import annotations
 
 import re
+from math import radians
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from attrs import evolve
 
 from intarsia.core.detector import Detector
 from intarsia.core.errors import EventError
@@ -40,19 +42,26 @@ _GHOST = 1e-3  # MeV
 _REAL, _GHOST_FLAG, _UNMATCHED = 0, 1, 2
 
 
-def open_a(path: Path) -> Single:
-    """An event of generation A."""
-    return Single(path, lambda: _event(path, FASERCAL_A, "A"))
+def open_a(path: Path, tilt: float, shift_x: float, shift_y: float) -> Single:
+    """An event of generation A; tilt in degrees and shift in mm of the detector in the beam."""
+    return _opened(path, FASERCAL_A, "A", tilt, (shift_x, shift_y, 0.0))
 
 
-def open_b(path: Path) -> Single:
-    """An event of generation B."""
-    return Single(path, lambda: _event(path, FASERCAL, "B"))
+def open_b(path: Path, tilt: float, shift_x: float, shift_y: float) -> Single:
+    """An event of generation B; tilt in degrees and shift in mm of the detector in the beam."""
+    return _opened(path, FASERCAL, "B", tilt, (shift_x, shift_y, 0.0))
 
 
-def open_c(path: Path) -> Single:
-    """An event of generation C."""
-    return Single(path, lambda: _event(path, FASERCAL_C, "C"))
+def open_c(path: Path, tilt: float, shift_x: float, shift_y: float) -> Single:
+    """An event of generation C; tilt in degrees and shift in mm of the detector in the beam."""
+    return _opened(path, FASERCAL_C, "C", tilt, (shift_x, shift_y, 0.0))
+
+
+def _opened(
+    path: Path, detector: Detector, generation: str, tilt: float, shift: tuple[float, float, float]
+) -> Single:
+    geometry = evolve(GENERATIONS[generation], tilt=radians(tilt), shift=shift)
+    return Single(path, lambda: _event(path, detector, geometry))
 
 
 def claims(path: Path) -> str:
@@ -64,32 +73,34 @@ def claims(path: Path) -> str:
         return str(fault)
 
 
-def _event(path: Path, detector: Detector, generation: str) -> Events:
+def _event(path: Path, detector: Detector, geometry: Geometry) -> Events:
     with npz(path) as file:
         hits = numbers(file["reco_hits"], "reco_hits", (None, 6))
-        cells = _cells(hits[:, :4], file, generation)
+        cells = _cells(hits[:, :4], file, geometry)
         columns = {"index": cells, "charge": hits[:, 4]}
         tau_mode = _integer(file, "tau_decay_mode", -1)
         if "true_hits" in file:
             columns |= _labels(file, hits, tau_mode)
-        streams = {"3dcal": Rows(np.array([len(hits)]), columns)} | _rear(file, generation)
-        truth = _truth(file, GENERATIONS[generation], tau_mode)
+        streams = {"3dcal": Rows(np.array([len(hits)]), columns)} | _rear(file, geometry.generation)
+        truth = _truth(file, geometry, tau_mode)
         return build(detector, [_key(path, file)], streams, truth)
 
 
-def _cells(hits: Array, file: Npz, generation: str) -> Array:
+def _cells(hits: Array, file: Npz, geometry: Geometry) -> Array:
     """Cells (n, 3) of hits x, y, z, module (n, 4); EventError if this generation has no such ones."""
+    generation = geometry.generation
     planes = file["rear_hcal_modules"].size if "rear_hcal_modules" in file else 0
     if planes == 9 and generation != "A":
         raise EventError(_other("rear_hcal_modules has 9 planes", "A"))
-    found = _fit(hits, GENERATIONS[generation])
+    found = _fit(hits, geometry)
     if found is not None:
         return found
-    for name, geometry in GENERATIONS.items():
-        if name != generation and len(hits) and _fit(hits, geometry) is not None:
+    for name, other in GENERATIONS.items():
+        if name != generation and len(hits) and _fit(hits, other) is not None:
             raise EventError(_other("reco_hits stand on its cubes", name))
     raise EventError(
-        f"reco_hits: do not stand on the cubes of generation {generation}, nor of another"
+        f"reco_hits: do not stand on the cubes of generation {generation}, nor of another "
+        "(tilt, shift_x and shift_y of the detector in the beam are options)"
     )
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from attrs import evolve
 from writers.fasercal import drawn, expected_labels, newer, write_npz
 
 from intarsia.core.errors import EventError
@@ -14,9 +15,9 @@ from intarsia.detectors.fasercal.npz_reader import open_a, open_b, open_c
 OPEN = {"A": (open_a, FASERCAL_A), "B": (open_b, FASERCAL), "C": (open_c, FASERCAL_C)}
 
 
-def read(path, generation="A"):
+def read(path, generation="A", **options):
     opened, detector = OPEN[generation]
-    with opened(path) as records:
+    with opened(path, **(detector.readers[0].options | options)) as records:
         return checked(records.read(), detector)
 
 
@@ -70,6 +71,19 @@ def test_the_generation_is_read_off_the_places_of_the_cubes(tmp_path, generation
         )
 
 
+def test_a_detector_that_stands_elsewhere_in_the_beam_is_read_with_options(tmp_path, monkeypatch):
+    straight = evolve(GENERATIONS["B"], tilt=0.0, shift=(13.0, 0.0, 0.0))
+    monkeypatch.setitem(GENERATIONS, "B", straight)
+    arrays = drawn(1, "B")
+    monkeypatch.undo()
+    del arrays["rear_hcal_modules"]
+    path = write_npz(tmp_path / "7_1.npz", arrays)
+    with pytest.raises(EventError, match="tilt, shift_x and shift_y of the detector"):
+        read(path, "B")
+    events = read(path, "B", tilt=0.0, shift_x=13.0, shift_y=0.0)
+    np.testing.assert_array_equal(events.streams["3dcal"]["index"], arrays["cells"])
+
+
 def test_a_file_without_truth_is_welcome(tmp_path):
     arrays = {"reco_hits": drawn(1)["reco_hits"]}
     events = read(write_npz(tmp_path / "12_34_cc_is.npz", arrays))
@@ -109,8 +123,8 @@ def changed(**changes):
     [
         ({"reco_hits": lambda a: a[:, :5]}, "reco_hits: has shape (40, 5), not (any, 6)"),
         ({"reco_hits": lambda a: a.astype("S8")}, "reco_hits: is |S8, not numbers"),
-        ({"reco_hits": lambda a: np.add(a, [0, 3, 0, 0, 0, 0])}, "reco_hits: do not stand on the cubes of generation A, nor of another"),
-        ({"reco_hits": lambda a: np.add(a, [0, 0, 0, 1, 0, 0])}, "reco_hits: do not stand on the cubes of generation A, nor of another"),
+        ({"reco_hits": lambda a: np.add(a, [0, 3, 0, 0, 0, 0])}, "reco_hits: do not stand on the cubes of generation A, nor of another (tilt, shift_x and shift_y of the detector in the beam are options)"),
+        ({"reco_hits": lambda a: np.add(a, [0, 0, 0, 1, 0, 0])}, "reco_hits: do not stand on the cubes of generation A, nor of another (tilt, shift_x and shift_y of the detector in the beam are options)"),
         ({"reco_hits": lambda a: a * [1, 1, 1, 1, np.nan, 1]}, "stream '3dcal': column 'charge' has values that are not finite"),
         ({"reco_hits": lambda a: a[[0, *range(39)]]}, "stream '3dcal': 1 cells come twice in one event"),
         ({"reco_hits": lambda a: np.add(a, [0, 0, 0, 0, 0, 9])}, "reco_hits: flag 11 is not 0, 1 or 2"),
