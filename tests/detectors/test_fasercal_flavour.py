@@ -37,13 +37,9 @@ def test_flavours_are_told_apart_neither_trivially_nor_not_at_all():
     parts = [make(5, first, PART) for first in range(0, N, PART)]
     x = np.concatenate([features(part, FASERCAL)[1] for part in parts])
     y = np.concatenate([part.truth["flavour"] for part in parts])
-    z = np.concatenate([part.truth["vertex"][:, 2] for part in parts])
-    found = scores(x, y)
-    area = one_vs_rest(found, y, np.ones((1, len(y))))[0]
-    # Boundaries leave room for the spread of 8,000 events, 0.02 for the rarest class
+    area = one_vs_rest(scores(x, y), y, np.ones((1, len(y))))[0]
+    names = FASERCAL.label("flavour").classes
     assert area.max() < 0.98, area
-    assert area.min() > 0.65, area
-    # Upstream the electromagnetic shower ends before the ECAL, and there is more to get lost:
-    # downstream even taus to electrons are seen.
-    near = z > 0
-    assert one_vs_rest(found[near], y[near], np.ones((1, near.sum())))[0].min() > 0.7
+    for name, value in zip(names, area, strict=True):
+        # A tau to an electron is all but a nue here, see docs/physics.md; 450 of them: 0.015
+        assert value > (0.64 if name == "nutau_cc_e" else 0.70), (name, area)
