@@ -68,7 +68,7 @@ def cases(form: Format, n: int, seed: int, folder: Path) -> Iterator[Case]:
         yield Case(path, how, may)
 
 
-def judge(form: Format, found: list[Case], good: Path, timeout: float = 30.0) -> list[str]:
+def judge(form: Format, found: list[Case], good: Path, timeout: float = 20.0) -> list[str]:
     """What is wrong with how the cases were read; an empty list if nothing is."""
     readers = tuple(r for r in form.detector.readers if r.name == form.reader)
     assert readers, f"{form.detector.name} has no reader {form.reader}"

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intarsia.core.errors import EventError
@@ -16,6 +16,7 @@ def lists(ranges, rows):
     return [table[a : a + n].tolist() for a, n in pairs]
 
 
+@settings(max_examples=40)
 @given(counts)
 def test_every_scheme_of_the_same_events_gives_the_same_rows(n):
     rows, ends = int(n.sum()), np.cumsum(n)
@@ -37,6 +38,7 @@ def test_every_scheme_of_the_same_events_gives_the_same_rows(n):
         assert ranges.rows.tolist() == list(range(rows))
 
 
+@settings(max_examples=40)
 @given(counts, st.randoms(use_true_random=False))
 def test_extents_may_stand_in_any_order_and_leave_rows_out(n, random):
     order = list(range(len(n)))
@@ -48,6 +50,7 @@ def test_extents_may_stand_in_any_order_and_leave_rows_out(n, random):
     assert ranges.rows.tolist() == expected
 
 
+@settings(max_examples=40)
 @given(counts, st.randoms(use_true_random=False))
 def test_rows_that_name_their_event_are_put_together_in_their_order(n, random):
     events = np.array(random.sample(range(1000), len(n)), np.int64)

@@ -92,7 +92,7 @@ def test_shares_of_rows_without_a_truth_are_missing():
     np.testing.assert_array_equal(found, [[0.25, 0.75], [np.nan] * 2, [np.nan] * 2])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @example(104)
 @given(seeds)
 def test_segments_share_their_charge_among_cells_as_many_points_would(seed):

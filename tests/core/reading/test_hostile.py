@@ -175,7 +175,7 @@ def test_the_modules_that_reading_uses_are_as_before():
     assert dict(vars(np.lib.format)) == before
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_a_damaged_pickle_is_an_error_or_a_value(data):
     raw = bytearray(pickle.dumps(VALUE, data.draw(st.integers(0, 5))))
