@@ -170,11 +170,11 @@ def _expect(b: Buffers, first: int, run: int, total: Array, yz: Array, xy: Array
 
 @compiled
 def _divide(seen: Array, model: Array) -> None:
-    """model := seen / model where light is expected, both (n, m)."""
+    """model := seen / model, both (n, m); where no light is expected nobody looks."""
+    tiny = np.float32(1e-30)
     for i in range(model.shape[0]):
         for j in range(model.shape[1]):
-            if model[i, j] > 0.0:
-                model[i, j] = seen[i, j] / model[i, j]
+            model[i, j] = seen[i, j] / (model[i, j] + tiny)
 
 
 @compiled
@@ -195,6 +195,8 @@ def _fit(
 ) -> None:
     """All iterations of module `m`; total, yz (planes, Y) and xy (X, Y) are scratch."""
     first = m * planes
+    if runs == 0:
+        return
     for _ in range(iterations):
         yz[:, :] = 0.0
         xy[:, :] = 0.0
