@@ -29,8 +29,8 @@ from intarsia.core.stages import Bench, learn, trained
 from intarsia.core.task import View
 from intarsia.core.train import share_cores
 
-RATES = (0.008, 0.016, 0.032, 0.064)
-DECAYS = (0.65, 0.8, 1.0)
+RATES = (0.016, 0.032, 0.064, 0.128)
+DECAYS = (0.65, 1.0)
 
 
 def grid(stage: Stage) -> Iterator[tuple[str, Stage]]:
@@ -45,9 +45,10 @@ def score(run: Bench, name: str, stage: Stage, seed: int) -> tuple[float, float]
     network = trained(run, stage, learn(run, name, stage, seed))
     sample = run.sample(run.split("val"), (View(),), 64, labels=False)
     found = predictions(network, sample, 0, name, silent)
-    flavour = one_vs_rest(found["flavour/scores"], found["flavour/truth"], found["weight"])
+    weight = found["weight"][None]
+    flavour = one_vs_rest(found["flavour/scores"], found["flavour/truth"], weight)
     away = distance(found["vertex/prediction"], found["vertex/truth"])
-    return float(macro(flavour)), float(away.mean())
+    return float(macro(flavour).item()), float(away.mean())
 
 
 def main() -> None:
