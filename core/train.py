@@ -80,10 +80,10 @@ def train(
 def share_cores(workers: int) -> None:
     """Leave a core to each loader worker: threads that wait for each other are far slower than few.
 
-    Does nothing where the model runs on a GPU.
+    With no loader worker everything is done by one thread. Does nothing where the model runs on a GPU.
     """
     if not torch.cuda.is_available():
-        torch.set_num_threads(max(1, cores() - workers))
+        torch.set_num_threads(max(1, cores() - workers) if workers else 1)
 
 
 def finished(folder: Path) -> int:
