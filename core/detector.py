@@ -23,6 +23,8 @@ __all__ = [
     "difference",
 ]
 
+Option = int | float | str
+
 _dotted = matches_re(r"[\w.]+:\w+")
 _dotted_or_none = matches_re(r"([\w.]+:\w+)?")
 
@@ -42,7 +44,7 @@ class Reader:
     suffixes: tuple[str, ...]
     open: str = field(validator=_dotted)
     claims: str = field(default="", validator=_dotted_or_none)
-    options: Mapping[str, int | float | str] = field(factory=dict)
+    options: Mapping[str, Option] = field(factory=dict)
     about: str = ""
 
 
@@ -57,7 +59,7 @@ class Simulation:
     """
 
     make: str = field(validator=_dotted)
-    options: Mapping[str, int | float | str] = field(factory=dict)
+    options: Mapping[str, Option] = field(factory=dict)
     about: str = ""
 
 
@@ -185,6 +187,18 @@ class Detector:
             f"detector {self.name!r} has no event truth {name!r}{suggest(name, names)} "
             f"(it has: {', '.join(names) or 'none'})"
         )
+
+
+def option_faults(known: Mapping[str, Option], given: Mapping[str, Option]) -> list[str]:
+    """What is wrong with options of a reader or a simulation: unknown names, texts for numbers."""
+    faults = []
+    for name, value in given.items():
+        if name not in known:
+            has = f"it has: {', '.join(known)}" if known else "it has none"
+            faults.append(f"there is no option {name!r}{suggest(name, known)} ({has})")
+        elif isinstance(known[name], str) is not isinstance(value, str):
+            faults.append(f"option {name!r} must be like {known[name]!r}, not {value!r}")
+    return faults
 
 
 def declaration(detector: Detector) -> dict[str, Any]:

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .detector import Detector, Reader
+from .detector import Detector, Option, Reader, option_faults
 from .dotted import load
 from .errors import EventError, RunError, suggest
 
-Options = Mapping[str, int | float | str]
+Options = Mapping[str, Option]
 
 
 def readers_of(detector: Detector, name: str = "") -> tuple[Reader, ...]:
@@ -57,15 +57,9 @@ def files_of(inputs: Sequence[Path | str], readers: Sequence[Reader], named: boo
 def options_of(readers: Sequence[Reader], given: Options) -> None:
     """RunError listing every option of `given` that no reader has, or that is of another type."""
     known = {name: value for r in readers for name, value in r.options.items()}
-    faults = []
-    for name, value in given.items():
-        if name not in known:
-            has = f"known: {', '.join(known)}" if known else "there is none"
-            faults.append(f"no reader has an option {name!r}{suggest(name, known)} ({has})")
-        elif isinstance(known[name], str) is not isinstance(value, str):
-            faults.append(f"option {name!r} must be like {known[name]!r}, not {value!r}")
-    if faults:
-        raise RunError("\n".join(faults))
+    if faults := option_faults(known, given):
+        names = ", ".join(r.name for r in readers)
+        raise RunError("\n".join(f"reader {names}: {fault}" for fault in faults))
 
 
 def opened(path: Path, readers: Sequence[Reader], options: Options) -> tuple[Reader, Any]:

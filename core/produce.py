@@ -23,12 +23,12 @@ from attrs import frozen
 from intarsia import __version__
 
 from . import sample
-from .detector import Detector, declaration
-from .errors import RunError, suggest
+from .detector import Detector, Option, declaration, option_faults
+from .errors import RunError
 from .events import Events
 from .produce_parts import Parts
 
-Options = Mapping[str, int | float | str]
+Options = Mapping[str, Option]
 Progress = Callable[[int, int], None]
 
 _CHUNK = 32  # events asked of a worker at a time
@@ -141,14 +141,7 @@ def _options(detector: Detector, given: Options) -> dict[str, int | float | str]
     """Defaults overridden by what is given; RunError listing every fault."""
     simulation = detector.simulation
     known = dict(simulation.options) if simulation else {}
-    faults = []
-    for name, value in given.items():
-        if name not in known:
-            has = f"it has: {', '.join(known)}" if known else "it has none"
-            faults.append(f"there is no option {name!r}{suggest(name, known)} ({has})")
-        elif isinstance(known[name], str) is not isinstance(value, str):
-            faults.append(f"option {name!r} must be like {known[name]!r}, not {value!r}")
-    if faults:
+    if faults := option_faults(known, given):
         raise RunError("\n".join(f"simulation of {detector.name!r}: {fault}" for fault in faults))
     return known | dict(given)
 
