@@ -28,6 +28,7 @@ def through_air(kind, energy, length):
         yield s.left[: s.used[LEFT], KIND].astype(int)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "energy", "length", "to"),
     [
