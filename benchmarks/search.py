@@ -29,7 +29,7 @@ from intarsia.core.stages import Bench, learn, trained
 from intarsia.core.task import View
 from intarsia.core.train import share_cores
 
-RATES = (0.016, 0.032, 0.064, 0.128)
+RATES = (0.016, 0.032, 0.064)
 DECAYS = (0.65, 1.0)
 
 

@@ -24,9 +24,11 @@ def intarsia_detectors():
     return [toy.GRID]
 """
 
-# One core, so that what others do on this machine cannot slow the threads of a process.
+# One core, so that what others do on this machine cannot slow the threads of a process; and Ctrl-C as
+# in a terminal, also where these tests run in the background, which has it ignored.
 COMMAND = """
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
 from intarsia.core.cli import main
 print("ready", flush=True)
