@@ -200,6 +200,20 @@ def built(detector: Detector, stage: Stage, seed: int = 0, model: Model = MODEL)
     return network(registry(), detector, model, stage, normalisation(detector), seed)
 
 
+def worked(kind: str, events: Events, detector: Detector, rough: bool = True, **options):
+    """Losses, predictions, outputs, encoded events and the task itself, of a task at its first step.
+
+    rough: weights are roughened, so that no output is what it begins with.
+    """
+    made = built(detector, stage((kind, options)))
+    made = roughened(made) if rough else made
+    given, task = batch(detector, events, View()), made.tasks[kind]
+    with torch.no_grad():
+        encoded = made.encode(given)[View()]
+        out = task(encoded, given)
+        return task.losses(out, encoded, given), task.predictions(out, given), out, encoded, task
+
+
 def written(path: Path, detector: Detector, n: int, seed: int = 0) -> EventFile:
     """A file of `n` events of `detector`."""
     with EventWriter(path, detector, {}) as file:

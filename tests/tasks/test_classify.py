@@ -25,14 +25,7 @@ def events():
 
 
 def worked(events, rough=True, **options):
-    made = toy.built(toy.DETECTOR, toy.stage(("flavour", options)))
-    made = toy.roughened(made) if rough else made
-    batch = toy.batch(toy.DETECTOR, events, VIEW)
-    with torch.no_grad():
-        encoded = made.encode(batch)[VIEW]
-        out = made.tasks["flavour"](encoded, batch)
-        task = made.tasks["flavour"]
-        return task.losses(out, encoded, batch), task.predictions(out, batch), out
+    return toy.worked("flavour", events, toy.DETECTOR, rough, **options)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
@@ -40,7 +33,7 @@ def test_the_loss_is_the_smoothed_cross_entropy_of_known_classes(events, smoothi
     flavour = events.truth["flavour"].copy()
     flavour[[1, 4]] = -1
     some = evolve(events, truth={**events.truth, "flavour": flavour})
-    losses, _, out = worked(some, smoothing=smoothing)
+    losses, _, out, *_ = worked(some, smoothing=smoothing)
     terms = []
     for z, k in zip(out["logits"].double().numpy(), flavour, strict=True):
         target = np.full(3, smoothing / 3)
@@ -52,13 +45,13 @@ def test_the_loss_is_the_smoothed_cross_entropy_of_known_classes(events, smoothi
 
 
 def test_scores_are_the_softmax(events):
-    _, predictions, out = worked(events)
+    _, predictions, out, *_ = worked(events)
     z = np.exp(out["logits"].numpy())
     np.testing.assert_allclose(predictions["scores"], z / z.sum(1, keepdims=True), rtol=1e-5)
 
 
 def test_at_the_start_every_class_is_equally_likely(events):
-    losses, predictions, _ = worked(events, rough=False)
+    losses, predictions, *_ = worked(events, rough=False)
     torch.testing.assert_close(predictions["scores"], torch.full((10, 3), 1 / 3), atol=1e-3, rtol=0)
     assert float(losses["class"]) == pytest.approx(log(3), abs=1e-3)
 

@@ -22,14 +22,7 @@ def events():
 
 
 def worked(events, rough=True, **options):
-    made = toy.built(toy.DETECTOR, toy.stage(("kinematics", options)))
-    made = toy.roughened(made) if rough else made
-    batch = toy.batch(toy.DETECTOR, events, VIEW)
-    with torch.no_grad():
-        encoded = made.encode(batch)[VIEW]
-        task = made.tasks["kinematics"]
-        out = task(encoded, batch)
-        return task, task.losses(out, encoded, batch), task.predictions(out, batch), out
+    return toy.worked("kinematics", events, toy.DETECTOR, rough, **options)
 
 
 def changed(events, **truth):
@@ -57,7 +50,7 @@ def test_the_loss_is_that_of_the_coordinates_of_known_momenta(events, beta):
     visible[[2, 7]] = np.nan
     jet[3, :2] = 0.0  # no direction in the plane
     jet[4] = [3e-6, -4e-6, 50.0]  # nor here, but for rounding
-    _, losses, _, out = worked(changed(events, p_visible_beam=visible, p_jet_beam=jet), beta=beta)
+    losses, _, out, *_ = worked(changed(events, p_visible_beam=visible, p_jet_beam=jet), beta=beta)
     for i, (term, true) in enumerate({"visible": visible, "jet": jet}.items()):
         found = out["coordinates"][:, i].double().numpy()
         per = [smooth(c - four(p), beta) for c, p in zip(found, true, strict=True)]
@@ -94,7 +87,7 @@ def test_a_pt_below_zero_becomes_zero_and_nothing_becomes_infinite():
 
 
 def test_at_the_start_momenta_are_the_medians(events):
-    _, _, predictions, _ = worked(events, rough=False)
+    _, predictions, *_ = worked(events, rough=False)
     visible = predictions["prediction"][:, 0]
     typical = torch.tensor(UNIT * np.expm1(MEDIAN), dtype=torch.float32)
     torch.testing.assert_close(visible[:, :2].norm(dim=1), typical.expand(10), rtol=1e-2, atol=0)
@@ -102,7 +95,7 @@ def test_at_the_start_momenta_are_the_medians(events):
 
 
 def test_the_lepton_is_visible_minus_jet(events):
-    task, _, predictions, _ = worked(events)
+    _, predictions, _, _, task = worked(events)
     found = predictions["prediction"]
     assert found.shape == (10, 3, 3)
     torch.testing.assert_close(found[:, 2], found[:, 0] - found[:, 1])

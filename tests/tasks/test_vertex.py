@@ -17,14 +17,7 @@ def events():
 
 
 def worked(events, rough=True, **options):
-    made = toy.built(toy.DETECTOR, toy.stage(("vertex", options)))
-    made = toy.roughened(made) if rough else made
-    batch = toy.batch(toy.DETECTOR, events, VIEW)
-    with torch.no_grad():
-        encoded = made.encode(batch)[VIEW]
-        task = made.tasks["vertex"]
-        out = task(encoded, batch)
-        return task.losses(out, encoded, batch), task.predictions(out, batch), out
+    return toy.worked("vertex", events, toy.DETECTOR, rough, **options)
 
 
 def smooth(d, beta):
@@ -36,7 +29,7 @@ def smooth(d, beta):
 def test_the_loss_is_smooth_in_mm_over_known_vertices(events, options):
     vertex = events.truth["vertex"].copy()
     vertex[[2, 7]] = np.nan
-    losses, _, out = worked(evolve(events, truth={**events.truth, "vertex": vertex}), **options)
+    losses, _, out, *_ = worked(evolve(events, truth={**events.truth, "vertex": vertex}), **options)
     d = out["position"].double().numpy() - vertex
     beta, unit = options.get("beta", 10.0), options.get("unit", 100.0)
     assert (np.abs(d) > beta).any()
@@ -45,13 +38,13 @@ def test_the_loss_is_smooth_in_mm_over_known_vertices(events, options):
 
 
 def test_predictions_are_in_mm(events):
-    _, predictions, out = worked(events)
+    _, predictions, out, *_ = worked(events)
     np.testing.assert_array_equal(predictions["prediction"], out["position"])
     assert 0.1 * STD < np.abs(predictions["prediction"].numpy() - MEAN).mean() < 10 * STD
 
 
 def test_at_the_start_every_vertex_is_at_the_mean(events):
-    _, predictions, _ = worked(events, rough=False)
+    _, predictions, *_ = worked(events, rough=False)
     torch.testing.assert_close(
         predictions["prediction"], torch.full((10, 3), MEAN), atol=0.1, rtol=0
     )
@@ -65,7 +58,7 @@ def test_mean_and_spread_travel_with_the_weights():
 
 
 def test_a_single_number_may_be_learned(events):
-    losses, predictions, _ = worked(events, truth="energy")
+    losses, predictions, *_ = worked(events, truth="energy")
     assert np.isfinite(float(losses["position"]))
     assert predictions["prediction"].shape in ((10,), (10, 1))
     d = predictions["prediction"].numpy().reshape(-1) - events.truth["energy"]
