@@ -214,24 +214,26 @@ def _pictures(run: RunData) -> Part:
     for name, arrays in run.pictures.items():
         if not run.detector or not run.events:
             break
-        folder = run.path / "figures"
+        folder, called = run.path / "figures", name
         if name.isdecimal() and int(name) < len(run.events):
             event = run.events.take([int(name)])
+            called = event.keys[0]
             path = save_event(event, run.detector, folder / f"event-{name}.png")
-            shown.append(_embedded(path, f"Test event {event.keys[0]} as measured."))
+            shown.append(_embedded(path, f"Test event {called} as measured."))
         for path in from_arrays(arrays, run.detector, folder, f"event-{name}"):
-            shown.append(_embedded(path, _caption(path.stem)))
+            shown.append(_embedded(path, _caption(path.stem, called)))
     return Part(title="Test events", figures=shown)
 
 
-def _caption(stem: str) -> str:
-    _, number, stream, what = [*stem.split("-", 3), "", ""][:4]
+def _caption(stem: str, event: str) -> str:
+    """What the picture in file `stem` (``event-NUMBER-STREAM-WHAT``) shows of `event`."""
+    _, _, stream, what = [*stem.split("-", 3), "", ""][:4]
     if what == "masked":
         return (
-            f"Event {number}, {stream}: the event, the part that the encoder sees, what the decoder "
+            f"Event {event}, {stream}: the event, the part that the encoder sees, what the decoder "
             "puts into the hidden patches (the visible part in grey), and what is truly there."
         )
-    return f"Event {number}, {stream}: true and predicted {what} of the visible voxels."
+    return f"Event {event}, {stream}: true and predicted {what} of the visible voxels."
 
 
 def _picture(out: Path, drawn: Figure | None, name: str, caption: str) -> Picture | None:

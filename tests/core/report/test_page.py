@@ -48,6 +48,8 @@ def test_the_page_says_what_was_run(html):
     assert "random encoder, frozen probe" in html
     assert "hand-made features" in html
     assert "sigma_MAD" in html
+    assert "Test event 5/7 as measured." in html
+    assert "Event 5/7, cubes: true and predicted ghost of the visible voxels." in html
     assert "missing transverse momentum, from scratch" in html
     assert "lepton momentum, MAE" in html
 
