@@ -4,40 +4,12 @@ import math
 
 import numpy as np
 import pytest
+from blocks import block, sampled, shoot
 
 from intarsia.core.simulation import ionisation, particles, screening
 from intarsia.core.simulation.electromagnetic import TRANSFER, radiation
 from intarsia.core.simulation.materials import material
-from intarsia.core.simulation.medium import Layer, medium
-from intarsia.core.simulation.random import seeded
-from intarsia.core.simulation.store import CELLS, LEFT, LOST, clear, store
 from intarsia.core.simulation.tables import GRID, SIZE, place
-from intarsia.core.simulation.transport import transport
-
-
-def block(layers, cells, pitch, planes):
-    """A detector of `layers` (thickness, material, read out), `cells` wide in x and y."""
-    slabs, z, plane = [], 0.0, 0
-    for thickness, name, active in layers:
-        slabs.append(Layer(z, z + thickness, name, plane if active else -1))
-        plane += round(thickness / pitch) if active else 0
-        z += thickness
-    low = -0.5 * cells * pitch
-    tables = medium(slabs, (cells, cells, planes), pitch, (low, low), 0.0)
-    return tables, store(cells * cells * planes, rows=400_000), cells, planes
-
-
-def shoot(where, kind, energy, event):
-    """One particle along z: place (3, n) of the cells, MeV in them, what left."""
-    tables, s, cells, planes = where
-    clear(s)
-    s.stack[0] = [kind, 0.1, 0.1, 0.01, 0.0, 0.0, 1.0, energy, 0.0, 0.0]
-    s.used[0] = 1
-    transport(s, tables, seeded(21, event))
-    n = s.used[CELLS]
-    assert s.used[LOST] == 0
-    index = np.stack(np.unravel_index(s.cell[:n], (cells, cells, planes)))
-    return index, s.deposit[:n, :3].sum(1), s.left[: s.used[LEFT]].copy()
 
 
 def test_places_are_equal_parts_of_octaves():
@@ -94,11 +66,6 @@ def test_muons_lose_the_mean_of_bethe_and_radiation():
     expected = ionised + length * radiation(energy, b) * each
     assert len(lost) == n
     assert np.mean(lost) == pytest.approx(expected, rel=0.10)  # 5 % by statistics: long tails
-
-
-def sampled(where, kind, energy, events):
-    e = np.array([shoot(where, kind, energy, event)[1].sum() for event in range(events)]) / energy
-    return e.mean(), e.std(ddof=1) / e.mean() * math.sqrt(energy / 1e3)
 
 
 def test_shashlik_resolves_like_lhcbs():
