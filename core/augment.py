@@ -12,6 +12,7 @@ import numpy as np
 from attrs import evolve
 
 from .augmentation import Augmentation
+from .crop import renewed
 from .detector import Detector
 from .events import Array, Events, Table, cumulated
 from .streams import Column, DenseArray, Label, PointCloud, Stream, TrackSet, VoxelGrid
@@ -55,8 +56,22 @@ def augmented(
             else:
                 table = _thinned(table, step.size, rng)
             tables[stream.name] = table
-        events = evolve(events, streams={**events.streams, **tables})
+        events = _followed(evolve(events, streams={**events.streams, **tables}), events, detector)
     return events
+
+
+def _followed(now: Events, before: Events, detector: Detector) -> Events:
+    """`now` with the context of its crops as their hits have it, if these are no longer `before`'s."""
+    if (crop := detector.crop) is None:
+        return now
+    grid, hits = detector.stream(crop.stream), now.streams[crop.stream]
+    context = now.streams[crop.context]
+    # What has changed the context itself has seen to it.
+    if hits is before.streams[crop.stream] or context is not before.streams[crop.context]:
+        return now
+    assert isinstance(grid, VoxelGrid)  # noqa: S101  (see Detector)
+    new = renewed(context, before.streams[crop.stream], hits, grid, crop.axes)
+    return evolve(now, streams={**now.streams, crop.context: new})
 
 
 def mirrored(events: Events, detector: Detector, axis: str, flip: Array) -> Events:

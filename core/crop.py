@@ -3,15 +3,16 @@
 Crops are not moved to lie inside the detector: a particle is always in the middle of its own.
 Everything follows from the hits alone, so that real data have the same numbers.
 
-Shape letters: n hits of one particle.
+Shape letters: n hits of one particle, or rows of many; B particles, r of them with a context.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from .events import Array
-from .streams import Axis, Column, DenseArray, Triple
+from .detector import CONTEXT
+from .events import Array, Table
+from .streams import Axis, Column, DenseArray, Triple, VoxelGrid
 
 
 def start(index: Array, charge: Array, shape: Triple) -> Array:
@@ -78,10 +79,8 @@ def describe(
     without gaps. A particle without hits has no row.
     """
     if not len(index):
-        return {
-            c: np.zeros((0, 3) if c in ("centre", "extent", "clearance") else 0, np.float32)
-            for c in ("centre", "extent", "clearance", "hits", "total", "outside")
-        }
+        vectors = ("centre", "extent", "clearance")
+        return {c: np.zeros((0, 3) if c in vectors else 0, np.float32) for c in CONTEXT}
     pitch = np.array([a.pitch for a in axes])
     origin = np.array([a.start for a in axes])
     cells = np.array([a.n for a in axes])
@@ -97,3 +96,52 @@ def describe(
         "outside": lost / total if total > 0 else 0.0,
     }
     return {k: np.array([v], np.float32) for k, v in row.items()}
+
+
+def renewed(
+    context: Table, before: Table, after: Table, grid: VoxelGrid, axes: tuple[Axis, Axis, Axis]
+) -> Table:
+    """The `context` of B crops whose hits were those of `before` and are those of `after`.
+
+    What `describe` would say of the hits now, with the crop where it was and the hits outside it as
+    they were. Where there are any, nothing is known of their places, and extent and clearance stay
+    as they were. axes: of the whole detector. A particle without a row, or left without a hit, stays.
+    """
+    charge = grid.columns[0].name
+    rows = np.flatnonzero((after.counts > 0)[context.event])
+    e = context.event[rows]
+    was, now = (_sums(t, charge)[e] for t in (before, after))
+    old = {c: context[c][rows].astype(np.float64) for c in CONTEXT}
+    lost = old["outside"] * old["total"]
+    total = lost + now
+    new = {
+        "hits": np.maximum(old["hits"] - before.counts[e], 0) + after.counts[e],
+        "total": np.where(was == now, old["total"], total),
+        "outside": np.divide(lost, total, out=np.zeros(len(e)), where=total > 0),
+    }
+    pitch, start, cells = (np.array([getattr(a, k) for a in axes]) for k in ("pitch", "start", "n"))
+    first = np.rint((old["centre"] - start) / pitch - 0.5 * np.array(grid.shape))
+    low, high = (first + bound for bound in _bounds(after.take(e)["index"], after.counts[e]))
+    whole = (old["hits"] <= before.counts[e])[:, None]
+    new["extent"] = np.where(whole, (high + 1 - low) * pitch, old["extent"])
+    clearance = np.minimum(low, cells - 1 - high) * pitch
+    new["clearance"] = np.where(whole, clearance, old["clearance"])
+    columns = dict(context.columns)
+    for name, values in new.items():
+        columns[name] = columns[name].copy()
+        columns[name][rows] = values
+    return Table(context.offsets, columns)
+
+
+def _sums(table: Table, column: str) -> Array:
+    """Sum of a column over each event, (B,)."""
+    sums: Array = np.bincount(table.event, table[column], minlength=len(table))
+    return sums
+
+
+def _bounds(index: Array, counts: Array) -> tuple[Array, Array]:
+    """Lowest and highest cell, (r, 3) each, of `index` (n, 3), `counts` (r,) rows each, none 0."""
+    first = np.cumsum(counts) - counts
+    if not len(first):
+        return np.zeros((0, 3)), np.zeros((0, 3))
+    return np.minimum.reduceat(index, first), np.maximum.reduceat(index, first)

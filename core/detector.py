@@ -10,10 +10,11 @@ from attrs.validators import instance_of, matches_re
 
 from .augmentation import Augmentation, crooked, unsuitable
 from .errors import DeclarationError, suggest
-from .streams import Column, Label, Stream, name_field
+from .streams import Axis, Column, Label, Stream, VoxelGrid, name_field
 
 __all__ = [
     "Augmentation",
+    "Crop",
     "Detector",
     "Display",
     "Frame",
@@ -81,6 +82,22 @@ class Frame:
     shift: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
+CONTEXT = ("centre", "extent", "clearance", "hits", "total", "outside")
+
+
+@frozen(kw_only=True)
+class Crop:
+    """A voxel stream that is a piece of a larger volume, cut out around its hits.
+
+    stream: the voxels. context: the stream that says where the piece lies, made of the hits by
+    `intarsia.core.crop.describe`; it follows when augmentations change them. axes: of the volume.
+    """
+
+    stream: str
+    context: str
+    axes: tuple[Axis, Axis, Axis]
+
+
 def _streams(value: Iterable[Stream]) -> tuple[Stream, ...]:
     return tuple(value)
 
@@ -110,6 +127,7 @@ class Detector:
     augmentations: tuple[Augmentation, ...] = field(default=(), converter=_augmentations)
     display: Display | None = None
     frame: Frame | None = None
+    crop: Crop | None = None
     source: str = ""
 
     @streams.validator
@@ -137,9 +155,19 @@ class Detector:
                         f"detector {self.name!r}: display: stream {stream.name!r} has no "
                         f"{column!r}{suggest(column, stream.layout)}"
                     )
+        if self.crop and (wrong := self._uncropped(self.crop)):
+            raise DeclarationError(f"detector {self.name!r}: crop: {wrong}")
         for augmentation in self.augmentations:
             if wrong := self._unsuitable(augmentation):
                 raise DeclarationError(f"detector {self.name!r}: {augmentation.kind}: {wrong}")
+
+    def _uncropped(self, crop: Crop) -> str:
+        """Why `crop` is none of this detector, or ``""``."""
+        if not isinstance(self.stream(crop.stream), VoxelGrid):
+            return f"stream {crop.stream!r} has no cells"
+        lacks = [c for c in CONTEXT if c not in self.stream(crop.context).layout]
+        said = f"stream {crop.context!r} is no context of a crop: it has no {', '.join(lacks)}"
+        return said if lacks else ""
 
     def _unsuitable(self, augmentation: Augmentation) -> str:
         if not augmentation.axis:

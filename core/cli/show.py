@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from intarsia.core.errors import EventError, IntarsiaError
+from intarsia.core import account
+from intarsia.core.errors import CheckpointError, EventError, IntarsiaError
 from intarsia.core.plugins import registry
 
 from .check import detector_of, kind
@@ -35,7 +36,8 @@ def show(
     """Show what is in a file.
 
     Of an event file a picture of one event and how its events came about, of a checkpoint its
-    card, of a recipe all its values, those by default included.
+    card, and what became of every tensor if it began from another detector's weights, of a recipe
+    all its values, those by default included.
     """
     match kind(file):
         case "plugin":
@@ -86,6 +88,19 @@ def _card(path: Path) -> None:
         "parents": ", ".join(card.parents) or "none",
     }
     table(("card", ""), list(about.items()))
+    if card.transfer:
+        say()
+        _transfer(path, card.transfer)
+
+
+def _transfer(path: Path, card: Mapping[str, Any]) -> None:
+    try:
+        rows, summary = account.rows(card), account.summary(card)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"{path}: its transfer card is not one: {error!r}") from error
+    table(account.HEADS, rows)
+    for line in summary:
+        say(line)
 
 
 def _listed(values: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from intarsia.core.crop import context
-from intarsia.core.detector import Augmentation, Detector, Display, Frame, Reader, Simulation
+from intarsia.core.detector import Augmentation, Crop, Detector, Display, Frame, Reader, Simulation
 from intarsia.core.hookspecs import hookimpl
 from intarsia.core.streams import Axis, Column, Label, VoxelGrid
 
@@ -167,6 +167,7 @@ PILARNET = Detector(
     augmentations=_augmentations("tpc", "metadata.total"),
     display=Display(stream="tpc", column="energy", label="semantic"),
     frame=Frame(about="origin at the middle of the crop; metadata.centre is in the event's frame"),
+    crop=Crop(stream="tpc", context="metadata", axes=DETECTOR),
     source=SOURCE,
 )
 

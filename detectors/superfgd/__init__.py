@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from intarsia.core.crop import context
-from intarsia.core.detector import Augmentation, Detector, Display, Frame, Reader, Simulation
+from intarsia.core.detector import Augmentation, Crop, Detector, Display, Frame, Reader, Simulation
 from intarsia.core.hookspecs import hookimpl
 from intarsia.core.streams import Axis, Column, Label, VoxelGrid
 
@@ -102,6 +102,7 @@ SUPERFGD = Detector(
     frame=Frame(
         about="origin at the middle of the crop; context.centre is in the detector's frame"
     ),
+    crop=Crop(stream="cubes", context="context", axes=DETECTOR),
     source="Commun. Phys. 6, 119 (2023) and Zenodo 7347563 (geometry, classes); arXiv:2604.07037",
 )
 

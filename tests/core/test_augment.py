@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intarsia.core.augment import LEAST, augmented, chosen, mirrored
-from intarsia.core.detector import Augmentation, Detector, Frame
+from intarsia.core.detector import Augmentation, Crop, Detector, Frame
 from intarsia.core.errors import DeclarationError
 from intarsia.core.events import Events, Table, checked
 from intarsia.core.streams import Axis, Column, PointCloud
@@ -380,3 +380,22 @@ def test_augmentations_that_make_no_sense_are_refused(settings, said):
     with pytest.raises(DeclarationError) as error:
         Augmentation(**settings)
     assert str(error.value) == said
+
+
+@pytest.mark.parametrize(
+    ("stream", "context", "said"),
+    [
+        ("cube", "context", "detector 'd' has no stream 'cube'; did you mean 'cubes'?"),
+        ("calo", "context", "detector 'd': crop: stream 'calo' has no cells"),
+        (
+            "cubes",
+            "calo",
+            "detector 'd': crop: stream 'calo' is no context of a crop: it has no centre, extent,",
+        ),
+    ],
+)
+def test_a_crop_of_what_is_not_there_is_refused(stream, context, said):
+    crop = Crop(stream=stream, context=context, axes=toy.CUBES.axes)
+    with pytest.raises(DeclarationError) as error:
+        evolve(toy.DETECTOR, name="d", crop=crop)
+    assert str(error.value).startswith(said)

@@ -361,6 +361,19 @@ def test_the_command_serves_a_plugin_that_is_not_in_the_repository(checkpoint, t
     assert card == read_card(out).transfer
     assert rows(card)[0][:3] == ["shared.fusion", "copied", str(len(rows_of(card, "fusion")))]
     assert summary(card)[0].startswith("source.safetensors: stage mae of source, detector fasercal")
+    assert main(["show", str(out)]) == 0
+    shown = capsys.readouterr().out
+    assert "stage     transfer" in shown
+    assert said.rpartition(str(out))[0] in shown  # the same table and sentences
+
+
+@pytest.mark.parametrize(
+    "account", [{"tensors": []}, {"tensors": [1]}, {"tensors": [{"name": "encoder"}]}, {"x": 1}]
+)
+def test_a_transfer_card_that_is_none_is_one_clear_error(checkpoint, capsys, account):
+    saved(checkpoint, toy.GRID, transfer=account)
+    assert main(["show", str(checkpoint)]) == 2
+    assert capsys.readouterr().err.startswith(f"{checkpoint}: its transfer card is not one: ")
 
 
 def rows_of(card, part):

@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 import torch
 import toy
+from attrs import evolve
 
 from intarsia.core import sample
 from intarsia.core.augment import augmented, mirrored
 from intarsia.core.conformance import check_plugin, encoded, small
-from intarsia.core.detector import declaration, difference
+from intarsia.core.crop import describe, inside, start
+from intarsia.core.detector import Augmentation, declaration, difference
 from intarsia.core.dotted import load
-from intarsia.core.events import Events, checked
+from intarsia.core.events import Events, Table, checked, cumulated
 from intarsia.core.plugins import registry
 from intarsia.core.streams import PointCloud, VoxelGrid
 
@@ -99,6 +101,63 @@ def test_mirrors_turn_every_column_that_is_declared_to_move(detector):
                     np.testing.assert_array_equal(seen[c.name][..., a], -table[c.name][..., a])
                 turned = again.streams[stream.name][c.name]
                 np.testing.assert_allclose(turned, table[c.name], rtol=1e-5, atol=1e-3)
+
+
+def cropped(detector, n, seed):
+    """Random events whose crops and contexts are those of hits, every third too long for its crop.
+
+    Also the hits of each that lie outside, index (m, 3) in the whole detector and charge (m,).
+    """
+    crop, rng = detector.crop, np.random.default_rng(seed)
+    grid, context = detector.stream(crop.stream), detector.stream(crop.context)
+    charge, cells = grid.columns[0].name, np.array([a.n for a in crop.axes])
+    rows = {k: [] for k in ("index", charge, *context.layout)}
+    counts, outside = [], []
+    for b in range(n):
+        size = np.where([b % 3 == 2, False, False], grid.shape[0] + 30, 20)
+        index = np.unique(rng.integers(cells - size) + rng.integers(0, size, (60, 3)), axis=0)
+        light = rng.exponential(5.0, len(index)).astype(np.float32)
+        first = start(index, light, grid.shape)
+        kept = inside(index, first, grid.shape)
+        counts.append(kept.sum())
+        outside.append((index[~kept], light[~kept]))
+        row = {"index": (index - first)[kept], charge: light[kept]}
+        for name, values in (row | describe(index, light, first, grid.shape, crop.axes)).items():
+            rows[name].append(values)
+    made = {k: np.concatenate(v) for k, v in rows.items()}
+    table = Table(cumulated(counts), {k: made[k] for k in ("index", charge)})
+    where = Table(np.arange(n + 1), {k: made[k] for k in context.layout})
+    drawn = sample.events(detector, n, seed)
+    return evolve(drawn, streams={**drawn.streams, grid.name: table, context.name: where}), outside
+
+
+@every
+def test_the_context_of_a_crop_follows_its_hits(detector):
+    """Augmented, then described, is described, then augmented."""
+    if (crop := detector.crop) is None:
+        pytest.skip("shows whole events")
+    grid = detector.stream(crop.stream)
+    before, outside = cropped(detector, 12, seed=4)
+    noise = Augmentation(kind="noise", streams=(grid.name,), size=0.002)
+    own = (*(a for a in detector.augmentations if a.kind != "mirror"), noise)
+    for steps in ((*detector.augmentations, noise), *((a,) for a in own)):
+        now = augmented(before, detector, steps, np.random.default_rng(5))
+        pitch, corner = (np.array([getattr(a, k) for a in crop.axes]) for k in ("pitch", "start"))
+        for event, old, (index, light) in zip(now, before, outside, strict=True):
+            found = event.streams[crop.context].columns
+            first = (found["centre"][0] - corner) / pitch - 0.5 * np.array(grid.shape)
+            hits = event.streams[grid.name]
+            places = np.rint(first).astype(np.int64) + hits["index"]
+            charge = hits[grid.columns[0].name]
+            if len(index) and steps[0].kind in ("mirror", "charge_scale"):
+                continue  # these change the hits outside as well
+            whole = np.concatenate([places, index]), np.concatenate([charge, light])
+            expected = describe(*whole, np.rint(first).astype(int), grid.shape, crop.axes)
+            for name, value in expected.items():
+                if len(index) and name in ("extent", "clearance"):
+                    value = old.streams[crop.context][name]
+                np.testing.assert_allclose(found[name], value, rtol=1e-4, atol=1e-6, err_msg=name)
+    assert any(len(index) for index, _ in outside)
 
 
 @every
