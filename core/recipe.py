@@ -166,11 +166,42 @@ class Report:
     pictures: int = field(default=4, validator=ge(0))
 
 
+_share = and_(ge(0), le(1))
+
+
+@frozen(kw_only=True)
+class Reached:
+    """What a published method has reached, by the names of ``metrics.json``; None if it is not said."""
+
+    accuracy: float | None = field(default=None, validator=optional(_share))
+    entropy_auroc: float | None = field(default=None, validator=optional(_share))
+    auc_macro: float | None = field(default=None, validator=optional(_share))
+    f1_macro: float | None = field(default=None, validator=optional(_share))
+    iou_macro: float | None = field(default=None, validator=optional(_share))
+
+
+@frozen(kw_only=True)
+class Published:
+    """Numbers of others for a task, of other data: the report shows them beside ours, marked.
+
+    source: where they stand. rows: what each method has reached. confusion: of each method, the shares
+    of a true class that go to each class, in the order of the task's classes.
+    """
+
+    source: str = field(validator=min_len(1))
+    rows: Mapping[str, Reached] = field(factory=dict)
+    confusion: Mapping[str, tuple[tuple[float, ...], ...]] = field(
+        factory=dict,
+        validator=deep_mapping(instance_of(str), deep_iterable(deep_iterable(_share))),
+    )
+
+
 @frozen(kw_only=True)
 class Recipe:
     """A whole experiment. Stages run in the order they are written.
 
-    seeds: fine-tuning is repeated with each, everything else is done once with the first.
+    seeds: fine-tuning is repeated with each, everything else is done once with the first. published:
+    by task, what others have reached.
     """
 
     name: str = field(validator=matches_re(r"\w[\w.-]*"))
@@ -180,6 +211,7 @@ class Recipe:
     data: Data = Factory(Data)
     model: Model = Factory(Model)
     report: Report = Factory(Report)
+    published: Mapping[str, Published] = field(factory=dict)
     seeds: tuple[int, ...] = field(default=(0,), validator=min_len(1), metadata={"also": ("seed",)})
 
     @property

@@ -45,6 +45,7 @@ def check(values: Mapping[str, Any], instances: Instances, registry: Registry) -
         yield from _augment(values.get("stages"), detector)
         yield from _transfers(values.get("stages"), detector)
         yield from _needs(instances, detector, registry)
+        yield from _published(values.get("published"), instances, detector, registry)
 
 
 def _stages(stages: Any) -> Iterator[Fault]:
@@ -196,3 +197,30 @@ def _missing(needs: Needs, detector: Detector) -> Iterator[str]:
     for wanted in needs.truth:
         if wanted not in truth:
             yield f"event truth {wanted!r}; {detector.name} has: {', '.join(truth) or 'none'}"
+
+
+def _published(
+    published: Any, instances: Instances, detector: Detector, registry: Registry
+) -> Iterator[Fault]:
+    """A fault for every task of `published` that no stage has, and confusion of other classes."""
+    tasks = {name: task for stage in instances.values() for name, task in stage.items()}
+    for name, given in published.items() if isinstance(published, dict) else ():
+        if name not in tasks:
+            has = ", ".join(tasks) or "none"
+            yield (
+                ("published", name),
+                f"no stage has this task{suggest(name, tasks)} (it has: {has})",
+            )
+            continue
+        named = registry.task(tasks[name].kind).needs(tasks[name].options, detector).truth
+        n = next((len(t.classes) for t in detector.truth if t.name in named), 0)
+        confusion = given.get("confusion") if isinstance(given, dict) else None
+        for method, rows in confusion.items() if isinstance(confusion, dict) else ():
+            sizes = (
+                [len(r) if isinstance(r, list) else 0 for r in rows]
+                if isinstance(rows, list)
+                else []
+            )
+            if sizes != [n] * n:
+                steps = ("published", name, "confusion", method)
+                yield steps, f"must be {n} rows of {n} shares, as task {name!r} has classes"

@@ -17,7 +17,7 @@ from intarsia.core.evaluate_metrics import dumps, metrics
 from intarsia.core.metrics import RESAMPLES
 from intarsia.core.store import atomic
 
-from . import figures, over_seeds, tables, words
+from . import class_tables, figures, over_seeds, tables, words
 from .event_picture import save as save_event
 from .run_data import RunData, read
 from .style import save_png, styled
@@ -107,7 +107,7 @@ def _parts(run: RunData, found: Mapping[str, Any]) -> Iterator[Part]:
     for task, label in run.labels.items():
         if label.classes:
             yield _class_part(run, found, task)
-            yield _highest(found, task, "events")
+            yield _highest(run, found, task, "events")
         elif label.moves == "point" and label.width == 3:
             drawn = figures.distances(run.starts, task, label.unit)
             caption = (
@@ -119,6 +119,7 @@ def _parts(run: RunData, found: Mapping[str, Any]) -> Iterator[Part]:
                 note="Distances in mm with 95 % bootstrap intervals.",
                 figures=_some(_picture(run.path, drawn, f"{task}-distance", caption)),
             )
+    yield from _segment_parts(run, found)
     yield _numbers(run, found)
     yield from _transfers(run)
     yield _pictures(run)
@@ -163,13 +164,33 @@ def _seeds(
     )
 
 
-def _highest(found: Mapping[str, Any], task: str, what: str) -> Part:
+def _highest(run: RunData, found: Mapping[str, Any], task: str, what: str) -> Part:
+    published = run.published(task)
+    note = (
+        f"Share of the {what} of each true class that go to each class; the diagonal is the "
+        "accuracy of the class. First seed."
+    )
     return Part(
         title=f"{_heading(task)}: by highest score",
-        table=tables.highest(found, task),
-        note=f"Share of the {what} of each true class that go to each class; the diagonal is the "
-        "accuracy of the class. First seed.",
+        table=class_tables.highest(found, task, published),
+        note=note + class_tables.marked(published.get("confusion") and published),
     )
+
+
+def _segment_parts(run: RunData, found: Mapping[str, Any]) -> Iterator[Part]:
+    for task, values in tables.tasks(found).items():
+        if "f1_macro" in values:
+            published = run.published(task)
+            note = (
+                "F1 = 2 TP / (2 TP + FP + FN) of each class over the voxels of all test events "
+                "together, and their mean; 95 % bootstrap intervals over events."
+            )
+            yield Part(
+                title=f"{_heading(task)}: which class of voxel",
+                table=class_tables.segments(found, task, published),
+                note=note + class_tables.marked(published),
+            )
+            yield _highest(run, found, task, "voxels")
 
 
 def _transfers(run: RunData) -> Iterator[Part]:
@@ -195,12 +216,14 @@ def _class_part(run: RunData, found: Mapping[str, Any], task: str) -> Part:
         "Confusion at the score thresholds that maximise S / sqrt(S + B) of each class; an event "
         "that passes several goes to its highest score. First seed."
     )
+    published = run.published(task)
     drawn = figures.roc(starts, task, label.classes)
     crossed = figures.confusions(found["starts"], task)
     return Part(
         title=f"{_heading(task)}: which class of event",
-        table=tables.classification(found, task),
-        note=tables.absent(found, task),
+        table=class_tables.classification(found, task, published),
+        note=class_tables.absent(found, task)
+        + class_tables.marked(published.get("rows") and published),
         figures=[
             *_some(_picture(run.path, drawn, f"{task}-roc", curves)),
             *_some(_picture(run.path, crossed, f"{task}-confusion", matrices)),

@@ -59,6 +59,11 @@ class RunData:
         fine = {k: v for k, v in self.predictions.items() if not _linear(k)}
         return {start: next(iter(seeds.values())) for start, seeds in fine.items()}
 
+    def published(self, task: str) -> Mapping[str, Any]:
+        """The published numbers that the recipe sets beside those of `task`, empty without any."""
+        found: Mapping[str, Any] = (self.recipe.get("published") or {}).get(task) or {}
+        return found
+
     @property
     def simulation(self) -> str:
         """How the events came about: "fast", "sample", ..., or "" if that is not known."""

@@ -42,7 +42,7 @@ class Verdict:
 def measures(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What the overview compares: key in `rows` and axis label."""
     named = []
-    for task, values in _tasks(found).items():
+    for task, values in tasks(found).items():
         if "auc_macro" in values:
             named.append((task, f"{task}: macro AUROC (right is better)"))
         elif "f1_macro" in values:
@@ -68,14 +68,14 @@ def rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     return listed
 
 
-def _tasks(found: Mapping[str, Any]) -> dict[str, Any]:
+def tasks(found: Mapping[str, Any]) -> dict[str, Any]:
     """The tasks of any start, by key, with the values of the first that has them."""
-    tasks: dict[str, Any] = {}
+    named: dict[str, Any] = {}
     for values in [*found.get("starts", {}).values(), found.get(HAND, {})]:
         for key, value in values.items():
             if key not in ("probe", "kinematics"):
-                tasks.setdefault(key, value)
-    return tasks
+                named.setdefault(key, value)
+    return named
 
 
 def _measured(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,10 +91,10 @@ def _measured(values: Mapping[str, Any]) -> dict[str, Any]:
 def _probed(probe: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
     """A probe's values under the names of the tasks."""
     kept: dict[str, Any] = {}
-    classes = [k for k, v in _tasks(found).items() if "auc_macro" in v]
+    classes = [k for k, v in tasks(found).items() if "auc_macro" in v]
     for key, value in probe.items():
         name = classes[0] if key == "auc_macro" and classes else key
-        if key == "auc_macro" or key in _tasks(found):
+        if key == "auc_macro" or key in tasks(found):
             kept[name] = value
             kept[f"{name} seeds"] = probe["per_seed"].get(key, ())
     return kept
@@ -144,81 +144,6 @@ def summary(run: RunData, found: Mapping[str, Any]) -> str:
     if found.get("n_probe") and (found.get("random") or found.get(HAND)):
         said.append(f"Frozen probes and hand-made features use {found['n_probe']} labelled events.")
     return " ".join(said) or "Nothing was evaluated in this run."
-
-
-def classification(found: Mapping[str, Any], task: str) -> Table | None:
-    """AUROC per class and their mean, for every start, probe and the yardstick."""
-    listed = _listed(found, task)
-    if not listed:
-        return None
-    classes = list(listed[0][1]["auc"])
-    body = []
-    for name, values in listed:
-        per_class = [with_interval(values["auc"].get(c)) for c in classes]
-        accuracy = words.number(values.get("accuracy"))
-        doubt = with_interval(values.get("entropy_auroc"))
-        body.append([name, with_interval(values["auc_macro"]), *per_class, accuracy, doubt])
-    heads = ["", "macro AUROC", *(c.replace("_", " ") for c in classes), "accuracy"]
-    return Table([*heads, "entropy AUROC"], body)
-
-
-def highest(found: Mapping[str, Any], task: str) -> Table | None:
-    """Where events of each class go, by highest score, for every start."""
-    body, classes = [], []
-    for start, values in found.get("starts", {}).items():
-        if table := values.get(task, {}).get("confusion_highest"):
-            classes = [c.replace("_", " ") for c in table["classes"]]
-            body += [
-                [f"{title(start)}: true {name}", *(words.number(x) for x in row)]
-                for name, row in zip(classes, table["matrix"], strict=True)
-            ]
-    return Table(["", *classes], body) if body else None
-
-
-def _listed(found: Mapping[str, Any], task: str) -> list[tuple[str, Any]]:
-    listed = [(title(s), v[task]) for s, v in found.get("starts", {}).items() if task in v]
-    first = next((k for k, v in _tasks(found).items() if "auc_macro" in v), None)
-    if task == first:
-        probes = {"random": found.get("random", {}), **found.get("starts", {})}
-        listed += [
-            (f"{title(s)}, frozen probe", v["probe"])
-            for s, v in probes.items()
-            if "auc_macro" in v.get("probe", {})
-        ]
-    if task in found.get(HAND, {}):
-        listed.append((title(HAND), found[HAND][task]))
-    return listed
-
-
-def segments(found: Mapping[str, Any], task: str) -> Table | None:
-    """F1 of each class of voxels, means and accuracy, for every start."""
-    listed = [(title(s), v[task]) for s, v in found.get("starts", {}).items() if task in v]
-    if not listed:
-        return None
-    classes = list(listed[0][1]["f1"])
-    body = [
-        [
-            name,
-            with_interval(v["f1_macro"]),
-            *(with_interval(v["f1"][c]) for c in classes),
-            with_interval(v["iou_macro"]),
-            words.number(v["accuracy"]),
-        ]
-        for name, v in listed
-    ]
-    heads = ["", "macro F1", *(c.replace("_", " ") for c in classes), "mean IoU", "accuracy"]
-    return Table(heads, body)
-
-
-def absent(found: Mapping[str, Any], task: str) -> str:
-    """A note on intervals, and on classes without test events."""
-    missing: list[str] = next(
-        (v[task]["absent"] for v in found["starts"].values() if task in v), []
-    )
-    note = "Area under the one-vs-rest ROC curve with 95 % bootstrap intervals over test events."
-    if missing:
-        note += f" No test event is of class {', '.join(missing)}; the mean is over the others."
-    return note
 
 
 def position(found: Mapping[str, Any], key: str) -> Table | None:

@@ -196,6 +196,35 @@ def test_augmentations_that_are_not_there_are_named(write, registry, value, said
     assert line == f"{told}{colon or ':'}{said}"
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("{gess: {source: x}}", ".gess: no stage has this task; did you mean 'guess'? (it has: "),
+        ("{guess: {}}", ".guess.source: missing"),
+        (
+            "{guess: {source: x, rows: {A: {acuracy: 1}}}}",
+            ".guess.rows.A.acuracy: unknown key; did you mean 'accuracy'? (known here: accuracy, ",
+        ),
+        ("{guess: {source: x, rows: {A: {accuracy: 2}}}}", ".guess.rows.A.accuracy: "),
+        (
+            "{guess: {source: x, confusion: {A: [[1, 0]]}}}",
+            ".guess.confusion.A: must be 2 rows of 2 shares, as task 'guess' has classes",
+        ),
+        ("{guess: {source: x, confusion: {A: [[1, 0], [2, 0]]}}}", ".guess.confusion"),
+    ],
+)
+def test_published_numbers_that_make_no_sense_are_named(write, registry, value, said):
+    (line,) = faults(write(GOOD), registry, f"published={value}")
+    assert line.startswith(f"command line, published={value}: published{said}")
+
+
+def test_published_numbers_are_kept(write, registry):
+    text = "{guess: {source: x, rows: {A: {accuracy: 0.5}}, confusion: {B: [[1, 0], [0.5, 0.5]]}}}"
+    found = load(write(GOOD), registry, [f"published={text}"]).published["guess"]
+    assert found.rows["A"].accuracy == 0.5
+    assert found.confusion["B"] == ((1.0, 0.0), (0.5, 0.5))
+
+
 def test_one_start_is_overridden_by_the_name_of_its_stage(write, registry):
     recipe = load(write(GOOD), registry, ["stages.two/fresh.epochs=9"])
     assert (recipe.stages["two/fresh"].epochs, recipe.stages["two/tuned"].epochs) == (9, 2)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import toy_run
 from attrs import evolve
@@ -55,6 +56,19 @@ def test_it_is_called_as_its_file_and_says_what_it_is(recipe):
     assert (recipe.name, "") in RECIPES
     assert recipe.about
     assert not recipe.about.endswith(".")
+
+
+def test_published_numbers_are_those_of_the_paper():
+    """Tables I and II of arXiv:2604.07037: means of the diagonal, and what is quoted in the text."""
+    confusion = RECIPES["superfgd_transfer", "demo"].published["pid"].confusion
+    assert np.allclose([np.sum(c, 1) for c in confusion.values()], 1, atol=2e-3)
+    diagonals = [np.diag(c).mean() for c in confusion.values()]
+    assert diagonals == pytest.approx([0.729, 0.698, 0.689, 0.706, 0.772], abs=6e-4)
+    for name, accuracies in (("single", (0.8798, 0.9154)), ("multi", (0.9333, 0.9662))):
+        rows = RECIPES[f"pilarnet_{name}", ""].published["pid"].rows
+        assert (
+            tuple(rows[f"{k} of the paper"].accuracy for k in ("Scratch", "MAE+Rel")) == accuracies
+        )
 
 
 @every

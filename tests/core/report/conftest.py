@@ -21,6 +21,14 @@ RECIPE = {
         "finetune/mae": {"tasks": {}, "start": "mae", "labels": 30},
     },
     "report": {"bootstrap": 10, "probe": 30},
+    "published": {
+        "kind_of": {
+            "source": "a paper",
+            "rows": {"Theirs": {"accuracy": 0.9}},
+            "confusion": {"Theirs": [[1, 0, 0], [0, 1, 0], [0, 0.5, 0.5]]},
+        },
+        "voxels": {"source": "another paper", "rows": {"PoLAr": {"f1_macro": 0.837}}},
+    },
 }
 
 
@@ -38,8 +46,10 @@ def predictions(folder, name, truth, seed):
         "energy/truth": truth["energy"],
         "kinematics/prediction": rng.normal(size=(n, 3, 3)),
         "kinematics/truth": rng.normal(size=(n, 3, 3)),
+        "voxels/counts": rng.integers(0, 9, (n, 2, 2)),
     }
-    write_predictions(folder / "predictions" / f"{name}.h5", columns, {"seed": seed})
+    attrs = {"seed": seed, "classes": {"voxels": ["track", "shower"]}}
+    write_predictions(folder / "predictions" / f"{name}.h5", columns, attrs)
 
 
 def picture(folder, file, number):

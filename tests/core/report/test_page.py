@@ -54,6 +54,14 @@ def test_the_page_says_what_was_run(html):
     assert "lepton momentum, MAE" in html
 
 
+def test_published_numbers_are_marked_beside_ours(html):
+    for row in ("\N{DAGGER} Theirs", "\N{DAGGER} Theirs: true ", "\N{DAGGER} PoLAr"):
+        assert f'<th scope="row">{row}' in html
+    assert html.count("not to be compared with ours. Source: a paper.") == 2
+    assert html.count("Source: another paper.") == 1
+    assert "<h2>Voxels: which class of voxel</h2>" in html
+
+
 def test_figures_lie_beside_the_page(run, html):
     assert sorted(p.name for p in (run / "figures").iterdir()) == [
         "event-7-cubes-ghost.png",
