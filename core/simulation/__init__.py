@@ -15,8 +15,8 @@ It is a fast, parametrised simulation: neither GEANT4 nor GENIE. Modules, from t
 - `photons`, `electrons`, `charged`, `neutral`, `endings`, `transport`: follow particles through
   layers along z, some cut into cells.
 - `partons`, `gluons`, `strings`, `jets`, `decays`, `charm`, `charm_channels`, `dis`: neutrino
-  interactions, in GeV; `pythia`: the same by Pythia 8; `neutrinos`: one interface to both; `spectrum`:
-  energies to draw from.
+  interactions, in GeV; `pythia`: the same by Pythia 8; `neutrinos`: one interface to both; `nucleus`:
+  the struck nucleon's motion; `spectrum`: energies to draw from.
 - `showers`: calorimeter showers from their average shapes.
 - `slabs`, `trackfit`: a spectrometer of magnetised iron, and a Kalman filter for its muons.
 

@@ -3,7 +3,7 @@
 Sources: the quark-parton model (PDG review of structure functions, eqs. 18.13 ff.) with the W and
 Z propagators and the lepton's mass; the quark densities of `partons`; slow rescaling for charm
 (Barnett, PRL 36 (1976) 1163). Not GENIE: no resonances, no quasi-elastic scattering (W > 2 GeV), no
-nuclear effects; target nucleons are at rest, half of them protons.
+nuclear effects; target nucleons are at rest (`nucleus` moves them), half of them protons.
 """
 # mypy: disable-error-code="no-any-return"
 

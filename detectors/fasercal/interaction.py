@@ -51,8 +51,8 @@ def draw(state: Array, kinds: Array, edges: Array, below: Array, truth: Array) -
 
 
 @compiled
-def place(state: Array, layers: Array, share: Array, grid: Array, truth: Array) -> None:
-    """Draw the vertex, mm: a layer by `share`, (L,) of the mass, then uniformly inside it."""
+def place(state: Array, layers: Array, share: Array, grid: Array, truth: Array) -> int:
+    """Draw the vertex, mm: a layer by `share`, (L,) of the mass, which it returns; evenly inside."""
     r = uniform(state)
     i = 0
     while i + 1 < share.shape[0] and r >= share[i]:
@@ -61,6 +61,7 @@ def place(state: Array, layers: Array, share: Array, grid: Array, truth: Array) 
     truth[4] = grid[0] + uniform(state) * grid[3] * grid[2]
     truth[5] = grid[1] + uniform(state) * grid[4] * grid[2]
     truth[6] = layers[i, 0] + uniform(state) * (layers[i, 1] - layers[i, 0])
+    return i
 
 
 @compiled

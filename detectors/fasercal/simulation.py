@@ -12,6 +12,7 @@ from intarsia.core.simulation.compiled import Array
 from intarsia.core.simulation.materials import material
 from intarsia.core.simulation.medium import Layer, Medium, medium
 from intarsia.core.simulation.neutrinos import Interact, generator
+from intarsia.core.simulation.nucleus import strike
 from intarsia.core.simulation.random import seeded
 from intarsia.core.simulation.slabs import Slabs
 from intarsia.core.simulation.store import CELLS, LEFT, Store, clear, store
@@ -53,6 +54,7 @@ class Workspace:
     geometry: Geometry
     medium: Medium
     share: Array  # of the vertices, by layer
+    fermi: tuple[float, ...]  # momenta of nucleons, GeV/c, by layer
     kinds: Array
     slabs: Slabs
     rows: Array  # of a generator
@@ -97,6 +99,7 @@ def workspace(mix: str, plastic: str) -> Workspace:
         g,
         medium(layers, (nx, ny, nz), g.module.cell, corner, BIRKS),
         mass / mass.sum(),
+        tuple(material(s.material).fermi for s in layers),
         table(mix),
         SPECTROMETER,
         np.zeros((600, 6)),
@@ -133,9 +136,10 @@ def _event(space: Workspace, seed: int, number: int, chosen: Options) -> Row | N
     truth = np.zeros(TRUTH_SIZE)
     state = seeded(seed, number, GENERATION)
     draw(state, space.kinds, *energies(chosen.spectrum), truth)
-    place(state, m.layers, space.share, m.grid, truth)
-    n, _, *truth[BJORKEN_X : W + 1] = _interact(chosen.generator)(
-        state, truth[ENERGY], int(truth[NEUTRINO]), bool(truth[CHARGED]), space.rows
+    fermi = space.fermi[place(state, m.layers, space.share, m.grid, truth)]
+    neutrino, charged = int(truth[NEUTRINO]), bool(truth[CHARGED])
+    n, _, *truth[BJORKEN_X : W + 1] = strike(
+        _interact(chosen.generator), state, truth[ENERGY], neutrino, charged, fermi, space.rows
     )
     emerge(s, m, space.geometry.tilt, state, space.rows, n, truth)
     if chosen.pile_up:

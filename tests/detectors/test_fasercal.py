@@ -142,7 +142,10 @@ def test_truth(events):
     assert np.allclose(
         truth["p_visible_beam"][light, 2], truth["energy"][light], rtol=1e-3, atol=0.5
     )
-    assert np.abs(truth["p_visible_beam"][light, :2]).max() < 1e-2
+    # but for the motion of the struck nucleon: a Fermi gas of at most 265 MeV/c
+    sideways = truth["p_visible_beam"][light, :2]
+    assert np.abs(sideways).max() < 0.27
+    assert sideways.std() == pytest.approx(0.1, abs=0.02)
     assert set(np.abs(truth["neutrino"]).astype(int)) == {12, 14, 16}
     assert (truth["charm"][nc] == 0).all()
 
