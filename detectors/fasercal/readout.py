@@ -26,6 +26,7 @@ class Buffers(NamedTuple):
     xz (Z, X), yz (Z, Y), xy (modules, X, Y): views. dense (cells,): energies, all zero between
     events. voxel, charge: (cells,) candidates, then the voxels that are kept. column (cells,): y of
     a candidate. runs (Z X, 3): z, x, first candidate of the runs that share both, of one module.
+    lit (Y,): fibres of one plane that see light.
     """
 
     xz: Array
@@ -36,6 +37,7 @@ class Buffers(NamedTuple):
     charge: Array
     column: Array
     runs: Array
+    lit: Array
 
 
 def buffers(nx: int, ny: int, nz: int, modules: int) -> Buffers:
@@ -50,6 +52,7 @@ def buffers(nx: int, ny: int, nz: int, modules: int) -> Buffers:
         np.zeros(cells, np.float32),
         np.zeros(cells, np.uint16),
         np.zeros((nz * nx // modules + 1, 3), np.int64),
+        np.zeros(ny, np.int64),
     )
 
 
@@ -134,19 +137,22 @@ def candidates(b: Buffers, m: int, planes: int, start: int) -> tuple[int, int]:
         for x in range(nx):
             lit_x += xz[z, x] > 0.0
         for y in range(ny):
-            lit_y += yz[z, y] > 0.0
+            if yz[z, y] > 0.0:
+                b.lit[lit_y] = y
+                lit_y += 1
         if lit_x == 0 or lit_y == 0:
             continue
         for x in range(nx):
             if xz[z, x] <= 0.0:
                 continue
             b.runs[run, 0], b.runs[run, 1], b.runs[run, 2] = z, x, n
-            for y in range(ny):
-                if yz[z, y] > 0.0 and xy[m, x, y] > 0.0:
-                    b.voxel[n] = (x * ny + y) * nz + z
+            shared, first = xz[z, x] / lit_y, x * ny * nz + z
+            for i in range(lit_y):
+                y = b.lit[i]
+                if xy[m, x, y] > 0.0:
+                    b.voxel[n] = first + y * nz
                     b.column[n] = y
-                    guess = min(xz[z, x] / lit_y, min(yz[z, y] / lit_x, xy[m, x, y]))
-                    b.charge[n] = guess + SEED
+                    b.charge[n] = min(shared, min(yz[z, y] / lit_x, xy[m, x, y])) + SEED
                     n += 1
             if n > b.runs[run, 2]:
                 run += 1
@@ -216,6 +222,9 @@ def keep(b: Buffers, n: int, threshold: float) -> int:
     for i in range(n):
         dense[b.voxel[i]] = b.charge[i]
     for i in range(n):
+        b.column[i] = 0
+        if b.charge[i] < threshold:
+            continue
         v = b.voxel[i]
         z, y, x = v % nz, (v // nz) % ny, v // (nz * ny)
         around = np.float32(0.0)
@@ -231,7 +240,7 @@ def keep(b: Buffers, n: int, threshold: float) -> int:
             around += dense[v - 1]
         if z < nz - 1:
             around += dense[v + 1]
-        b.column[i] = b.charge[i] >= threshold and around >= ISOLATION
+        b.column[i] = around >= ISOLATION
     kept = 0
     for i in range(n):
         dense[b.voxel[i]] = 0.0
@@ -239,6 +248,14 @@ def keep(b: Buffers, n: int, threshold: float) -> int:
             b.voxel[kept], b.charge[kept] = b.voxel[i], b.charge[i]
             kept += 1
     return kept
+
+
+@compiled
+def unravel(voxel: Array, ny: int, nz: int, index: Array) -> None:
+    """Write x, y and z of the voxels (n,) to `index` (n, 3)."""
+    for i in range(len(voxel)):
+        row = voxel[i] // nz
+        index[i, 0], index[i, 1], index[i, 2] = row // ny, row % ny, voxel[i] - row * nz
 
 
 @allocating

@@ -35,7 +35,7 @@ from .interaction import (
 )
 from .options import Options, options
 from .pileup import add_muons
-from .readout import Buffers, buffers, cut, digitise, project, reconstruct
+from .readout import Buffers, buffers, cut, digitise, project, reconstruct, unravel
 from .rear import TILE_THRESHOLD, Rear, rear, respond
 from .spectrometer import tracks
 from .truth import LEAST_VOXELS, event_truth, label
@@ -162,8 +162,8 @@ def _voxels(space: Workspace, seed: int, number: int, chosen: Options) -> Row | 
     category, hierarchy = np.zeros((n, 3), np.float32), np.zeros((n, 3), np.float32)
     if label(b.voxel[:n], s.slot, s.deposit, ghost, category, hierarchy) < LEAST_VOXELS:
         return None
-    shape = (*space.geometry.cells, b.xz.shape[0])
-    index = np.stack(np.unravel_index(b.voxel[:n], shape), axis=1).astype(np.int16)
+    index = np.empty((n, 3), np.int16)
+    unravel(b.voxel[:n], b.yz.shape[1], b.xz.shape[0], index)
     return {
         "3dcal.index": index,
         "3dcal.charge": b.charge[:n].copy(),

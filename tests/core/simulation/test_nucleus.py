@@ -44,7 +44,8 @@ def test_four_momentum_is_that_of_neutrino_and_moving_nucleon(neutrino, charged)
             n, *_ = strike(BUILTIN, seeded(3, i), energy, neutrino, charged, fermi, rows)
             v = np.array(velocity(seeded(3, i), fermi))  # drawn first
             gamma = 1 / np.sqrt(1 - v @ v)
-            target = np.array([*(NUCLEON * gamma * v), NUCLEON * gamma]) + [0, 0, energy, energy]
+            target = NUCLEON * gamma * np.array([*v, 1.0])
+            target[2:] += energy
             assert np.abs(rows[:n, :4].sum(0) - target).max() < 1e-9 * energy
             mass2 = rows[:n, 3] ** 2 - (rows[:n, :3] ** 2).sum(1)
             assert np.abs(mass2 - rows[:n, 5] ** 2).max() < 1e-9 * energy**2
