@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+
 from damage import Format
-from writers import fasercal, pilarnet, superfgd
+from writers import fasercal, larcv2, pilarnet, superfgd
+from writers.trees import write_trees
 
 from intarsia.detectors.fasercal import FASERCAL, FASERCAL_A
 from intarsia.detectors.pilarnet import PILARNET, PILARNET_EVENT
@@ -31,14 +34,14 @@ FORMATS = (
         detector=FASERCAL,
         reader="calevent",
         suffix=".root",
-        write=lambda path: fasercal.write_tree(path, {"calEvent": fasercal.calevent(5)}),
+        write=lambda path: write_trees(path, {"calEvent": fasercal.calevent(5)}),
     ),
     Format(
         name="fasercal_recoevent",
         detector=FASERCAL,
         reader="recoevent",
         suffix=".root",
-        write=lambda path: fasercal.write_tree(path, fasercal.recoevent(6)),
+        write=lambda path: write_trees(path, fasercal.recoevent(6)),
     ),
     Format(
         name="pilarnet_larcv3",
@@ -56,6 +59,21 @@ FORMATS = (
         suffix=".h5",
         write=lambda path: pilarnet.write_larcv3(path, pilarnet.drawn(6)),
         columns="hdf5",
+    ),
+    Format(
+        name="pilarnet_larcv2",
+        detector=PILARNET,
+        reader="larcv2",
+        suffix=".root",
+        write=lambda path: shutil.copyfile(larcv2.FILE, path),
+        options={"least": 5},
+    ),
+    Format(
+        name="pilarnet_event_larcv2",
+        detector=PILARNET_EVENT,
+        reader="larcv2",
+        suffix=".root",
+        write=lambda path: write_trees(path, larcv2.products(pilarnet.drawn(6))),
     ),
     Format(
         name="pilarnet_m",

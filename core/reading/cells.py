@@ -82,7 +82,7 @@ class Merged:
 
         Of equal ones the first.
         """
-        order = np.lexsort((np.arange(len(weights)), -weights, self.row))
+        order = np.lexsort((-weights, self.row))  # which is stable
         first = np.flatnonzero(np.diff(self.row[order], prepend=-1))
         chosen: Array = values[order[first]]
         return chosen

@@ -1,8 +1,8 @@
 """larcv3's HDF5 files: sparse images, clusters and particles of each event.
 
 Layout as larcv3 writes it (DeepLearnPhysics/larcv3, checked on a file of its own). Products are
-named by kind and producer, e.g. sparse3d and data. Voxel ids count the last axis fastest; larcv2's
-ROOT files count the first one fastest.
+named by kind and producer, e.g. sparse3d and data. Voxel ids count the last axis fastest; those of
+larcv2's ROOT files (`larcv_root`) the first.
 """
 
 from __future__ import annotations
@@ -79,13 +79,7 @@ class Larcv3:
     def keys(self, first: int, last: int) -> list[str]:
         """``RUN.SUBRUN/EVENT`` of each event; where the file does not know, its own name and row."""
         table = self._file.table("Events/event_id", first, last, ("run", "subrun", "event"))
-        numbered = zip(range(first, last), *(table[c].tolist() for c in table), strict=True)
-        return [
-            f"{run}.{subrun}/{event}"
-            if min(run, subrun, event) >= 0
-            else f"{self._path.stem}/{row}"
-            for row, run, subrun, event in numbered
-        ]
+        return named(self._path, first, np.stack(list(table.values()), axis=1))
 
     def sparse(self, product: str, first: int, last: int) -> Images:
         """The sparse images called `product`, e.g. "sparse2d_wire", of events `first` to `last`."""
@@ -160,3 +154,11 @@ class Larcv3:
             images.counts, projection, shape, pitch, origin, voxels, index, found["value"],
             clusters, cluster,
         )  # fmt: skip
+
+
+def named(path: Path, first: int, ids: Array) -> list[str]:
+    """``RUN.SUBRUN/EVENT`` of each of `ids` (B, 3); where one is negative, the file's name and row."""
+    return [
+        f"{run}.{subrun}/{event}" if min(run, subrun, event) >= 0 else f"{path.stem}/{row}"
+        for row, (run, subrun, event) in enumerate(ids.tolist(), first)
+    ]

@@ -57,6 +57,14 @@ FASERCAL = evolve(
 FASERCAL_A = evolve(declare("fasercal_a", GENERATION_A), readers=_readers(GENERATION_A))
 FASERCAL_C = evolve(declare("fasercal_c", GENERATION_C), readers=_readers(GENERATION_C))
 
+DETECTORS = {"A": FASERCAL_A, "B": FASERCAL, "C": FASERCAL_C}
+
+# What to do about a branch of the ROOT files that only the collaboration's own code can read.
+DICTIONARY = (
+    "it needs the collaboration's compiled dictionary (ClassesDict.so, built by generateLib.sh in "
+    "Python_io of rubbiaa/FASER): copy what is wanted to a flat tree with it"
+)
+
 THREEDCAL, ECAL, AHCAL, MUON = FASERCAL.streams
 
 

@@ -7,23 +7,23 @@ threshold. Branches that hold pointers to objects (tracks, mutagtracks) are read
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from attrs import evolve
 
-from intarsia.core.detector import Detector
 from intarsia.core.errors import EventError
 from intarsia.core.events import Array, Events
 from intarsia.core.reading import Records, Rows, build, integers, merge, numbers
+from intarsia.core.reading.root import Root, Tree, member, why_no_tree
 
-from . import FASERCAL, FASERCAL_A, FASERCAL_C
+from . import DETECTORS, DICTIONARY
 from .generations import GENERATIONS
 from .geometry import Channels, Geometry
 from .labels import BACKGROUND, PRIMARY, SECONDARY, category, charm, flavour, known
 from .mutag_reader import muons
-from .tree_reader import Tree, member
 
 _GHOST = 1e-3  # MeV
 _SILICON = 10**11  # channel numbers from here on are of the silicon tracker
@@ -32,17 +32,18 @@ _SILICON = 10**11  # channel numbers from here on are of the silicon tracker
 class CalEvents(Records):
     """The entries of a ``calEvent`` tree; normally one."""
 
-    def __init__(self, path: Path, detector: Detector, generation: str) -> None:
+    def __init__(self, path: Path, generation: str) -> None:
         super().__init__(path)
-        self._detector, self._generation = detector, generation
-        self._tree = Tree(self.path, "calEvent")
+        self._detector, self._generation = DETECTORS[generation], generation
+        self._file = Root(self.path, DICTIONARY)
+        self._tree = self._file.tree("calEvent")
 
     def __len__(self) -> int:
         return self._tree.entries
 
     def close(self) -> None:
         """Close the file."""
-        self._tree.close()
+        self._file.close()
 
     def events(self, first: int, last: int) -> Events:
         """Events of some entries."""
@@ -228,23 +229,7 @@ def _charm(at: _Entry) -> int:
 
 def claims(path: Path) -> str:
     """Why the file is no calEvent file, or nothing."""
-    try:
-        Tree(path, "calEvent").close()
-    except EventError as fault:
-        return str(fault)
-    return ""
+    return why_no_tree(path, "calEvent")
 
 
-def open_a(path: Path) -> CalEvents:
-    """Events of generation A."""
-    return CalEvents(path, FASERCAL_A, "A")
-
-
-def open_b(path: Path) -> CalEvents:
-    """Events of generation B."""
-    return CalEvents(path, FASERCAL, "B")
-
-
-def open_c(path: Path) -> CalEvents:
-    """Events of generation C."""
-    return CalEvents(path, FASERCAL_C, "C")
+open_a, open_b, open_c = (partial(CalEvents, generation=g) for g in "ABC")

@@ -10,10 +10,10 @@ import numpy as np
 from intarsia.core.errors import EventError
 from intarsia.core.events import Array
 from intarsia.core.reading import Rows, group_of
+from intarsia.core.reading.root import member
 from intarsia.core.simulation.slabs import Slabs
 
 from .geometry import Geometry
-from .tree_reader import member
 
 _LAYERS = 4  # fibre planes of a station
 

@@ -12,20 +12,21 @@ the one of the detector that was asked for.
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from intarsia.core.detector import Detector
 from intarsia.core.errors import EventError
 from intarsia.core.events import Array, Events
 from intarsia.core.reading import Records, Rows, build, integers
+from intarsia.core.reading.root import Root, why_no_tree
 
-from . import FASERCAL, FASERCAL_A, FASERCAL_C
+from . import DETECTORS, DICTIONARY
 from .calevent_reader import of_generation
 from .generations import GENERATIONS
-from .tree_reader import Tree
 
+_TREES = ("RecoEvent", "MuonSpectrometer")
 _MOST = 10  # tracks that the arrays of MuonSpectrometer have room for
 _VOXEL = ("ID", "RawEnergy", "ghost")
 _SIZES = ("geom_detector.rearCalNxy", "geom_detector.rearHCalNxy")
@@ -35,14 +36,13 @@ _MUON = ("charge", "px", "py", "pz", "chi2", "nDoF")
 class RecoEvents(Records):
     """Entries of ``RecoEvent``, or of ``MuonSpectrometer`` in a file that has it alone."""
 
-    def __init__(self, path: Path, detector: Detector, generation: str) -> None:
+    def __init__(self, path: Path, generation: str) -> None:
         super().__init__(path)
-        self._detector, self._geometry = detector, GENERATIONS[generation]
+        self._detector, self._geometry = DETECTORS[generation], GENERATIONS[generation]
         self._generation = generation
-        self._tree = Tree(self.path, "RecoEvent", "MuonSpectrometer")
-        self._muons = self._tree
-        if self._tree.name == "RecoEvent" and "MuonSpectrometer" in self._tree.known:
-            self._muons = Tree(self.path, "MuonSpectrometer")
+        self._file = Root(self.path, DICTIONARY)
+        self._tree = self._file.tree(*_TREES)
+        self._muons = self._file.tree(*_TREES[::-1])
         if self._muons.entries != self._tree.entries:
             raise EventError(
                 f"MuonSpectrometer: {self._muons.entries} entries, RecoEvent {self._tree.entries}"
@@ -53,8 +53,7 @@ class RecoEvents(Records):
 
     def close(self) -> None:
         """Close the file."""
-        self._tree.close()
-        self._muons.close()
+        self._file.close()
 
     def events(self, first: int, last: int) -> Events:
         """Voxels with the collaboration's ghost flag, and fitted muons."""
@@ -118,23 +117,7 @@ class RecoEvents(Records):
 
 def claims(path: Path) -> str:
     """Why the file is none of reconstructed events, or nothing."""
-    try:
-        Tree(path, "RecoEvent", "MuonSpectrometer").close()
-    except EventError as fault:
-        return str(fault)
-    return ""
+    return why_no_tree(path, *_TREES)
 
 
-def open_a(path: Path) -> RecoEvents:
-    """Events of generation A."""
-    return RecoEvents(path, FASERCAL_A, "A")
-
-
-def open_b(path: Path) -> RecoEvents:
-    """Events of generation B."""
-    return RecoEvents(path, FASERCAL, "B")
-
-
-def open_c(path: Path) -> RecoEvents:
-    """Events of generation C."""
-    return RecoEvents(path, FASERCAL_C, "C")
+open_a, open_b, open_c = (partial(RecoEvents, generation=g) for g in "ABC")

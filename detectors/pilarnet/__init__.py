@@ -108,6 +108,7 @@ SOURCE = "arXiv:2006.01993 (PILArNet), arXiv:2502.02558 (PILArNet-M); crops: arX
 
 
 _LARCV = "intarsia.detectors.pilarnet.larcv_reader"
+_LARCV_ROOT = "intarsia.detectors.pilarnet.larcv_root_reader"
 _M = "intarsia.detectors.pilarnet.pilarnet_m_reader"
 Options = dict[str, int | float | str]
 _PRODUCERS: Options = {
@@ -129,6 +130,14 @@ def _readers(what: str, own: Options, larcv: Options) -> tuple[Reader, ...]:
             claims=f"{_LARCV}:why_not",
             options=_PRODUCERS | own | larcv,
             about="sparse3d, cluster3d and particle products of the named producers",
+        ),
+        Reader(
+            name="larcv2",
+            suffixes=(".root",),
+            open=f"{_LARCV_ROOT}:{what}",
+            claims=f"{_LARCV_ROOT}:why_not",
+            options=_PRODUCERS | own | larcv,
+            about="the same products in larcv's ROOT files, the form of the original release",
         ),
         Reader(
             name="pilarnet_m",

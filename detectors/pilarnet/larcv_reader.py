@@ -1,8 +1,9 @@
-"""PILArNet as larcv3 HDF5: sparse3d, fivetypes, clusters and particles."""
+"""PILArNet as larcv writes it: sparse3d, fivetypes, clusters and particles; here as larcv3 HDF5."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from intarsia.core.reading.larcv import Images, Larcv3
 
 from . import CELL, FIVETYPES, SIDE
 from .voxels import MASSES, Voxels, box, classes_of, semantic_of, single, whole
+
+if TYPE_CHECKING:
+    from intarsia.core.reading.larcv_root import LarcvRoot
 
 _PARTICLE = ("pdg", "px", "py", "pz", "energy_init", "trackid", "parent_trackid", "process")
 _UNKNOWN = 2**32 - 1  # larcv's kINVALID
@@ -31,6 +35,8 @@ def why_not(path: Path) -> str:
 class Whole(Records):
     """Whole events. energies, labels, clusters, particles: names of the producers."""
 
+    opens: ClassVar[type[Larcv3 | LarcvRoot]] = Larcv3
+
     def __init__(
         self,
         path: Path | str,
@@ -40,7 +46,7 @@ class Whole(Records):
         particles: str = "mcst",
     ) -> None:
         super().__init__(path)
-        self._file = Larcv3(self.path)
+        self._file = self.opens(self.path)
         self._energies, self._labels = f"sparse3d_{energies}", f"sparse3d_{labels}"
         self._clusters, self._particles = f"cluster3d_{clusters}", f"particle_{particles}"
 

@@ -53,9 +53,9 @@ def test_a_reader_that_is_not_there_is_found():
 
 def test_a_library_that_a_reader_needs_may_be_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "uproot", None)
-    name = "intarsia.detectors.fasercal.tree_reader"
+    name = "intarsia.core.reading.root"
     monkeypatch.delitem(sys.modules, name, raising=False)
-    reader = Reader(name="trees", suffixes=(".root",), open=f"{name}:Tree")
+    reader = Reader(name="trees", suffixes=(".root",), open=f"{name}:Root")
     with pytest.raises(EventError) as caught:
         function_of(reader, reader.open)
     assert str(caught.value) == (

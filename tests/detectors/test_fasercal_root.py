@@ -2,17 +2,16 @@
 
 import numpy as np
 import pytest
-from writers.fasercal import calevent, recoevent, write_tree
+from writers.fasercal import calevent, recoevent
+from writers.trees import write_trees
 
 from intarsia.core.errors import EventError
 from intarsia.core.events import checked
-from intarsia.detectors.fasercal import FASERCAL, FASERCAL_A, FASERCAL_C
+from intarsia.core.reading.root import Root, _harmless
+from intarsia.detectors.fasercal import DETECTORS, DICTIONARY
 from intarsia.detectors.fasercal import calevent_reader as cal
 from intarsia.detectors.fasercal import recoevent_reader as reco
 from intarsia.detectors.fasercal.generations import GENERATIONS, SPECTROMETER
-from intarsia.detectors.fasercal.tree_reader import Tree, _harmless
-
-DETECTORS = {"A": FASERCAL_A, "B": FASERCAL, "C": FASERCAL_C}
 
 
 class Item:
@@ -46,7 +45,7 @@ def read(module, path, generation="B", **pointers):
 @pytest.mark.parametrize("generation", "ABC")
 def test_calevent_gives_calorimeters_and_truth(tmp_path, generation):
     branches = calevent(3, generation)
-    events = read(cal, write_tree(tmp_path / "a.root", {"calEvent": branches}), generation)
+    events = read(cal, write_trees(tmp_path / "a.root", {"calEvent": branches}), generation)
     assert events.keys == ("200/3",)
     geometry = GENERATIONS[generation]
     for stream, branch in (
@@ -79,7 +78,7 @@ def test_calevent_gives_calorimeters_and_truth(tmp_path, generation):
 
 
 def test_true_hits_are_summed_per_cube_and_labelled(tmp_path):
-    path = write_tree(tmp_path / "a.root", {"calEvent": calevent(1)})
+    path = write_trees(tmp_path / "a.root", {"calEvent": calevent(1)})
     cube, other, faint = 5 + 1000 * 6 + 10**6 * 7 + 10**9 * 3, 47 + 10**9 * 9, 9
     silicon = 10**11 + 10**10 + 3
     tracks = [
@@ -105,7 +104,7 @@ def test_true_hits_are_summed_per_cube_and_labelled(tmp_path):
 
 
 def test_muons_are_fitted_to_the_points_in_the_stations(tmp_path):
-    path = write_tree(tmp_path / "a.root", {"calEvent": calevent(1)})
+    path = write_trees(tmp_path / "a.root", {"calEvent": calevent(1)})
     geometry = GENERATIONS["B"]
     z = SPECTROMETER.first + SPECTROMETER.pitch * np.arange(10)
     points = np.stack([100 + 0.01 * (z - z[0]), 150 - 0.02 * (z - z[0]), z], axis=1)
@@ -126,7 +125,7 @@ def test_muons_are_fitted_to_the_points_in_the_stations(tmp_path):
 
 def test_recoevent_gives_voxels_and_fitted_muons(tmp_path):
     trees = recoevent(2)
-    path = write_tree(tmp_path / "Batch-TPORecevent_200_0_4.root", trees)
+    path = write_trees(tmp_path / "Batch-TPORecevent_200_0_4.root", trees)
     events = read(reco, path)
     assert events.keys == tuple(f"200_0_4/{i}" for i in range(5))
     table, voxels = events.streams["3dcal"], trees["RecoEvent"]
@@ -152,7 +151,7 @@ def test_fits_that_did_not_converge_are_no_tracks(tmp_path):
         "chi2": [np.array([2.0, -1.0, 1e38], "f4"), np.full(12, 3.0, "f4")],
         "nDoF": [np.array([5, 5, 5], "i4"), np.full(12, 5, "i4")],
     } | {f"p{a}": [np.ones(3, "f4"), np.ones(12, "f4")] for a in "xyz"}
-    path = write_tree(tmp_path / "muons.root", {"MuonSpectrometer": flat})
+    path = write_trees(tmp_path / "muons.root", {"MuonSpectrometer": flat})
     events = read(reco, path)
     assert events.streams["muon"].counts.tolist() == [1, 10]
     assert events.keys == ("muons/0", "muons/1")
@@ -162,8 +161,9 @@ def test_fits_that_did_not_converge_are_no_tracks(tmp_path):
 def test_a_branch_that_needs_the_dictionary_is_named(tmp_path, monkeypatch):
     from uproot.interpretation.identify import UnknownInterpretation
 
-    path = write_tree(tmp_path / "a.root", {"calEvent": calevent(1)})
-    tree = Tree(path, "calEvent")
+    path = write_trees(tmp_path / "a.root", {"calEvent": calevent(1)})
+    file = Root(path, DICTIONARY)
+    tree = file.tree("calEvent")
     unknown = UnknownInterpretation("no streamer", str(path), "/rearmucal")
     monkeypatch.setattr(type(tree._tree["rearmucal"]), "interpretation", unknown)
     with pytest.raises(EventError) as caught:
@@ -173,22 +173,22 @@ def test_a_branch_that_needs_the_dictionary_is_named(tmp_path, monkeypatch):
         "built by generateLib.sh in Python_io of rubbiaa/FASER): copy what is wanted to a flat "
         "tree with it"
     )
-    tree.close()
+    file.close()
 
 
 def test_files_that_are_not_these_are_named(tmp_path):
     (tmp_path / "a.root").write_text("no")
     for module in (cal, reco):
         assert module.claims(tmp_path / "a.root").startswith("file: damaged ROOT file (")
-    write_tree(tmp_path / "b.root", {"other": {"x": np.arange(3.0)}})
+    write_trees(tmp_path / "b.root", {"other": {"x": np.arange(3.0)}})
     assert cal.claims(tmp_path / "b.root") == "it has no tree calEvent (it has: other)"
-    path = write_tree(tmp_path / "c.root", {"calEvent": calevent(1)})
+    path = write_trees(tmp_path / "c.root", {"calEvent": calevent(1)})
     assert cal.claims(path) == ""
     assert reco.claims(path).startswith("it has no tree RecoEvent or MuonSpectrometer (it has: cal")
-    tree = Tree(path, "calEvent")
+    file = Root(path)
     with pytest.raises(EventError, match=r"^rearmucla: missing in calEvent; did you mean 'rearmucal'\?"):  # fmt: skip
-        tree.numbers("rearmucla", 0, 1)
-    tree.close()
+        file.tree("calEvent").numbers("rearmucla", 0, 1)
+    file.close()
 
 
 def test_names_that_could_become_code_are_refused():

@@ -118,26 +118,6 @@ def expected_labels(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return found | {"ghost": ghost}
 
 
-def write_tree(path: Path, trees: dict[str, dict[str, object]]) -> Path:
-    """Trees of flat branches: an array for one number per entry, a list of arrays for ragged ones."""
-    import awkward as ak
-    import uproot
-
-    with uproot.recreate(path) as file:
-        for name, branches in trees.items():
-            columns = {
-                k: v if isinstance(v, np.ndarray) else ak.Array([np.asarray(row) for row in v])
-                for k, v in branches.items()
-            }
-            kinds = {
-                k: v.dtype if isinstance(v, np.ndarray) else str(v.type.content)
-                for k, v in columns.items()
-            }
-            tree = file.mktree(name, kinds, counter_name=lambda n: f"counter_{n.replace('.', '_')}")
-            tree.extend(columns)
-    return path
-
-
 def calevent(seed: int, generation: str = "B") -> dict[str, object]:
     """The branches of a calEvent entry that are no pointers, by the names ROOT splits them into."""
     rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""Trees of the collaboration's ROOT files, by uproot and without their compiled dictionary.
+"""ROOT files from elsewhere: trees by uproot, without the compiled dictionary of their classes.
 
 uproot writes Python classes from what a file says of its own: names in it are checked before.
 """
@@ -18,22 +18,21 @@ from uproot.interpretation.identify import UnknownInterpretation
 
 from intarsia.core.errors import EventError, suggest
 from intarsia.core.events import Array
-from intarsia.core.reading import numbers
+
+from .values import numbers
 
 _NAME = re.compile(r"[\w:<>,()*&\[\]~.\- ]*")  # of classes and members of C++
-_DICTIONARY = (
-    "it needs the collaboration's compiled dictionary (ClassesDict.so, built by generateLib.sh in "
-    "Python_io of rubbiaa/FASER): copy what is wanted to a flat tree with it"
-)
+_BYTES = uproot.AsJagged(uproot.AsDtype("u1"))
 
 
-class Tree:
-    """The first of the trees `names` that a file has. Branches go by the last part of their path.
+class Root:
+    """An open ROOT file. known: what it has. EventError if it is none.
 
-    known: what the file has. EventError if the file is no ROOT file or has no such tree.
+    dictionary: what to do about a branch whose bytes the file does not describe.
     """
 
-    def __init__(self, path: Path, *names: str) -> None:
+    def __init__(self, path: Path, dictionary: str = "") -> None:
+        self._dictionary = dictionary or "copy what is wanted to a flat tree with ROOT"
         with understood("file"):
             self._file = uproot.open({path: None})
         try:
@@ -42,14 +41,6 @@ class Tree:
                     raise EventError(f"cut off: {size} of {end} bytes")
                 _harmless(self._file.file.streamers)
                 self.known = tuple(self._file.keys(recursive=False, cycle=False))
-            self.name = next((n for n in names if n in self.known), "")
-            if not self.name:
-                has = ", ".join(self.known) or "nothing"
-                raise EventError(f"it has no tree {' or '.join(names)} (it has: {has})")
-            with understood(self.name):
-                self._tree = self._file[self.name]
-                self.entries = int(self._tree.num_entries)
-                self._paths = {k.rpartition("/")[2]: k for k in self._tree.keys(recursive=True)}
         except BaseException:
             self._file.close()
             raise
@@ -57,6 +48,39 @@ class Tree:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def tree(self, *names: str) -> Tree:
+        """The first of the trees `names` that the file has; EventError if it has none."""
+        name = next((n for n in names if n in self.known), "")
+        if not name:
+            has = ", ".join(self.known) or "nothing"
+            raise EventError(f"it has no tree {' or '.join(names)} (it has: {has})")
+        with understood(name):
+            return Tree(name, self._file[name], self._dictionary)
+
+
+def why_no_tree(path: Path, *names: str) -> str:
+    """Why the file at `path` has none of the trees `names`, or nothing: for `Reader.claims`."""
+    try:
+        file = Root(path)
+    except EventError as fault:
+        return str(fault)
+    try:
+        file.tree(*names)
+    except EventError as fault:
+        return str(fault)
+    finally:
+        file.close()
+    return ""
+
+
+class Tree:
+    """A tree of a `Root` file. Branches go by the last part of their path."""
+
+    def __init__(self, name: str, tree: Any, dictionary: str) -> None:
+        self.name, self._tree, self._dictionary = name, tree, dictionary
+        self.entries = int(tree.num_entries)
+        self._paths = {k.rpartition("/")[2]: k for k in tree.keys(recursive=True)}
 
     def __contains__(self, name: str) -> bool:
         return name in self._paths
@@ -75,6 +99,18 @@ class Tree:
             counts = np.asarray(ak.num(values), np.int64)
             flat = np.asarray(ak.flatten(values))
         return counts, numbers(flat, name, (None,))
+
+    def raw(self, name: str, first: int, last: int) -> list[bytes]:
+        """The bytes of each entry, as ROOT wrote them."""
+        with understood(name):
+            return [row.tobytes() for row in self._read(name, first, last, "np", _BYTES)]
+
+    def texts(self, name: str, first: int, last: int) -> tuple[Array, Array]:
+        """Rows of any number of texts: counts (n,), and the texts end to end, as bytes."""
+        values = self._read(name, first, last, "ak")
+        with understood(name):
+            counts = np.asarray(ak.num(values), np.int64)
+            return counts, np.array(ak.to_list(ak.flatten(values)), "S")
 
     def table(self, names: Sequence[str], first: int, last: int) -> tuple[Array, list[Array]]:
         """Ragged columns of the same counts."""
@@ -101,14 +137,17 @@ class Tree:
         columns = [np.array([member(item, m, name) for item in items]) for m in members]
         return np.array([len(row) for row in rows], np.int64), columns
 
-    def _read(self, name: str, first: int, last: int, library: str) -> Any:
+    def _read(self, name: str, first: int, last: int, library: str, how: Any = None) -> Any:
         if name not in self._paths:
             raise EventError(f"{name}: missing in {self.name}{suggest(name, self._paths)}")
         with understood(name):
             branch = self._tree[self._paths[name]]
-            if isinstance(branch.interpretation, UnknownInterpretation):
-                raise EventError(f"{name}: its bytes are not described in the file; {_DICTIONARY}")
-            values = branch.array(entry_start=first, entry_stop=last, library=library)
+            how = how or branch.interpretation
+            if isinstance(how, UnknownInterpretation):
+                raise EventError(
+                    f"{name}: its bytes are not described in the file; {self._dictionary}"
+                )
+            values = branch.array(how, entry_start=first, entry_stop=last, library=library)
         if len(values) != last - first:
             raise EventError(f"{name}: has {len(values)} of {last - first} entries")
         return values
