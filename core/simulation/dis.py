@@ -17,14 +17,15 @@ from .compiled import Array, allocating, compiled
 from .decays import ELECTRON, MUON, TAU
 from .gluons import MOST
 from .jets import hadrons, remains
-from .partons import densities
+from .partons import M_CHARM, charmed, densities
 from .random import normals, uniform
 from .vectors import boost, deflect, rotate
 
 NUCLEON = 0.938919
 M_W, M_Z = 80.377, 91.1876
 Q2_MIN, W2_MIN = 1.0, 4.0
-M_CHARM = 1.43
+W2_CHARM = 25.0  # GeV2, room for two charmed hadrons
+WEIGHTS = 10
 V_CS2, V_CD2 = 0.975**2, 0.221**2  # PDG, CKM
 # Strange quarks and antiquarks relative to `partons`, tuned to the charm fractions of Pythia at 1 TeV
 # and of GENIE for FASER's beam (nu 9.9 %, nubar 9.7 %); NuTeV sees the same sign (PRL 99 (2007) 192001)
@@ -62,8 +63,7 @@ def charged_weights(
     st *= STRANGE if sign > 0 else ANTISTRANGE
     same = max(0.0, 1.0 - mass * mass / s)
     other = max(0.0, (1.0 - y) * (1.0 - y - mass * mass / s))
-    for i in range(8):
-        out[i] = 0.0
+    out[:] = 0.0
     if sign > 0:
         out[0], out[1] = (1.0 - V_CD2) * dv * same, (1.0 - V_CD2) * db * same
         out[2], out[3] = (1.0 - V_CS2) * st * same, ub * other
@@ -78,10 +78,7 @@ def charged_weights(
             uv, dv, ub, db = dv, uv, db, ub
         out[5] = V_CD2 * dv * k if sign > 0 else 0.0
         out[6], out[7] = V_CD2 * db * k, V_CS2 * (STRANGE if sign > 0 else ANTISTRANGE) * st * k
-    total = 0.0
-    for i in range(8):
-        total += out[i]
-    return total
+    return out.sum()
 
 
 @compiled
@@ -90,9 +87,10 @@ def neutral_weights(
 ) -> float:
     """Weights of quarks struck by a Z, into `out`, and their sum.
 
-    Of valence d and u, sea d, u and s, anti-d, anti-u and anti-s.
+    Of valence d and u, sea d, u and s, anti-d, anti-u and anti-s, c and anti-c.
     """
-    uv, dv, ub, db, st = densities(x, 2.0 * NUCLEON * energy * x * y)
+    s = 2.0 * NUCLEON * energy
+    uv, dv, ub, db, st = densities(x, s * x * y)
     if not proton:
         uv, dv, ub, db = dv, uv, db, ub
     back = (1.0 - y) * (1.0 - y)
@@ -101,17 +99,16 @@ def neutral_weights(
     ad, au = LEFT[0] * right + RIGHT[0] * left, LEFT[1] * right + RIGHT[1] * left
     out[0], out[1], out[2], out[3], out[4] = dv * d, uv * u, db * d, ub * u, st * d
     out[5], out[6], out[7] = db * ad, ub * au, st * ad
-    total = 0.0
-    for i in range(8):
-        total += out[i]
-    return total
+    ch = charmed(x, s * x * y) if s * y * (1.0 - x) > W2_CHARM else 0.0
+    out[8], out[9] = ch * u, ch * au
+    return out.sum()
 
 
 @compiled
 def _quarks(which: int, sign: int, charged: bool) -> tuple[int, bool, int]:
     """Quark struck, whether it is of the sea, and what it becomes, for entry `which` of weights."""
     if not charged:
-        struck = (1, 2, 1, 2, 3, -1, -2, -3)[which]
+        struck = (1, 2, 1, 2, 3, -1, -2, -3, 4, -4)[which]
         return struck, which >= 2, struck
     if sign > 0:
         return (
@@ -128,8 +125,8 @@ def sample(
 ) -> tuple[float, float, bool, int]:
     """(x, y, whether a proton was struck, entry of the weights that tells the quark).
 
-    sign: +1 for neutrinos, -1 for antineutrinos. mass: of the outgoing lepton. out: (8,) to work
-    with.
+    sign: +1 for neutrinos, -1 for antineutrinos. mass: of the outgoing lepton. out: (WEIGHTS,) to
+    work with.
     """
     m2 = M_W * M_W if charged else M_Z * M_Z
     most = MOST_CHARGED if charged else MOST_NEUTRAL
@@ -154,7 +151,7 @@ def sample(
         if uniform(state) * most > accepted:
             continue
         r, which = uniform(state) * weight, 0
-        while which < 7 and r >= out[which]:
+        while which < WEIGHTS - 1 and r >= out[which]:
             r -= out[which]
             which += 1
         return x, y, proton, which
@@ -167,7 +164,7 @@ def interact(
     """One interaction of a neutrino flying along +z; see `neutrinos.Interact`."""
     sign = 1 if neutrino > 0 else -1
     mass = lepton_mass(neutrino) if charged else 0.0
-    chain, spare, weights = np.zeros((MOST, 4)), np.zeros((MOST, 4)), np.zeros(8)
+    chain, spare, weights = np.zeros((MOST, 4)), np.zeros((MOST, 4)), np.zeros(WEIGHTS)
     while True:
         x, y, proton, which = sample(state, energy, sign, charged, mass, weights)
         e = energy * (1.0 - y)

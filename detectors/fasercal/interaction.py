@@ -166,6 +166,14 @@ def _charmed(
     return decay
 
 
+@compiled
+def _clearer(a: int, b: int) -> int:
+    """Of two decays of charmed hadrons (0: none) the one that counts: a muon's, then an electron's."""
+    if a == 2 or b == 2:
+        return 2
+    return 1 if a == 1 or b == 1 else max(a, b)
+
+
 @allocating
 def _tau(
     bank: Store, medium: Medium, state: Array, row: Array, at: Vector, c: float, s: float,
@@ -211,7 +219,8 @@ def emerge(
         if which < 0:
             _to_stack(bank.stack, bank.used, state, rows[i], vertex, c, s, 0.0)
         else:
-            truth[7] = _charmed(bank, medium, state, rows[i], vertex, c, s, which)
+            decay = _charmed(bank, medium, state, rows[i], vertex, c, s, which)
+            truth[7] = _clearer(int(truth[7]), decay)
     for k in range(3):
         truth[9 + k] = truth[12 + k]
     if charged and abs(neutrino) == 16:

@@ -147,7 +147,7 @@ def test_truth(events):
     assert np.abs(sideways).max() < 0.27
     assert sideways.std() == pytest.approx(0.1, abs=0.02)
     assert set(np.abs(truth["neutrino"]).astype(int)) == {12, 14, 16}
-    assert (truth["charm"][nc] == 0).all()
+    assert (truth["charm"][nc] > 0).mean() < 0.1
 
 
 def test_muons_have_the_charge_and_about_the_momentum_they_should():
