@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from math import cos, pi
 
 import torch
@@ -32,9 +32,12 @@ def layer(name: str, depth: int) -> int:
     return 0 if name.startswith("encoder.") else 10**6
 
 
-def groups(network: Network, optim: Optim, lr: float) -> list[dict[str, object]]:
+def groups(
+    network: Network, optim: Optim, lr: float, fresh: Collection[str] = ()
+) -> list[dict[str, object]]:
     """Parameter groups: rates fall by `layer_decay` per layer from the heads down.
 
+    fresh: parameters that begin afresh beside others that were copied; they learn at the full rate.
     Vectors (norms, biases, embeddings of one token) and loss weights have no weight decay.
     """
     shared = network.encoder.shared
@@ -43,7 +46,8 @@ def groups(network: Network, optim: Optim, lr: float) -> list[dict[str, object]]
     top = depth + 2 * len(shared.fusion) + 1
     found: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, p in network.named_parameters():
-        scale = optim.layer_decay ** (top - min(top, layer(name, depth)))
+        below = 0 if name in fresh else top - min(top, layer(name, depth))
+        scale = optim.layer_decay**below
         vector = p.ndim < 2 or name.endswith((".query", ".summary"))
         decay = 0.0 if vector else optim.weight_decay
         if name.startswith("weights."):
@@ -52,10 +56,13 @@ def groups(network: Network, optim: Optim, lr: float) -> list[dict[str, object]]
     return [{"params": p, "lr": lr, "weight_decay": wd} for (lr, wd), p in found.items()]
 
 
-def adamw(network: Network, optim: Optim, batch: int) -> torch.optim.AdamW:
-    """AdamW whose learning rate is the recipe's times batch / 256."""
+def adamw(
+    network: Network, optim: Optim, batch: int, fresh: Collection[str] = ()
+) -> torch.optim.AdamW:
+    """AdamW whose learning rate is the recipe's times batch / 256. fresh: see `groups`."""
     lr = optim.lr * batch / REFERENCE
-    return torch.optim.AdamW(groups(network, optim, lr), lr=lr, betas=optim.betas, fused=True)
+    found = groups(network, optim, lr, fresh)
+    return torch.optim.AdamW(found, lr=lr, betas=optim.betas, fused=True)
 
 
 def schedule(optim: Optim, steps_per_epoch: float, steps: int) -> Callable[[int], float]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from attrs import evolve
+from torch import nn
 
 from .events import Array
+from .network import Network
 from .stages import Bench, trained
 from .streams import VoxelGrid
+from .task_module import TaskModule
 
 PURPOSE = "pictures"
 
@@ -16,33 +21,56 @@ PURPOSE = "pictures"
 def pictures(bench: Bench) -> None:
     """Write ``pictures/<number>.npz`` for the first test events with the most to see.
 
-    Arrays: those that the tasks of the last pre-training stage draw, see `TaskModule.picture`.
-    Nothing is written for a recipe without such a stage or a detector without voxels.
+    Arrays: those that the tasks of the last stage of pre-training and of the last start draw, see
+    `TaskModule.picture`. Nothing is written where no task draws or a detector has no voxels.
     """
-    stages = {n: s for n, s in bench.recipe.stages.items() if "/" not in n}
-    if not stages or not bench.recipe.report.pictures:
-        return
-    name, stage = list(stages.items())[-1]
+    numbers = chosen(bench) if bench.recipe.report.pictures else []
+    found: dict[int, dict[str, Array]] = {number: {} for number in numbers}
+    for network in _networks(bench) if numbers else ():
+        for number, arrays in found.items():
+            new = _drawn(bench, network, number)
+            if not arrays.keys() & new.keys():  # of labels, one picture of an event
+                arrays |= new
     folder = bench.folder.path / "pictures"
-    folder.mkdir(exist_ok=True)
-    first = bench.recipe.seed
-    network = trained(bench, stage, bench.folder.stage(name, first, first) / "best.safetensors")
-    network.eval()
-    network.views = {k: evolve(v, decode=1.0, visible=0.0) for k, v in network.views.items()}
-    for number in chosen(bench):
-        views = tuple(dict.fromkeys(network.views.values()))
-        sample = bench.sample(np.array([number]), views, 1, purpose=PURPOSE)
-        batch = sample.planner(
-            sample.file.take([number]), views, np.random.default_rng([first, number])
-        )
-        arrays: dict[str, Array] = {}
-        with torch.inference_mode():
-            encoded = network.encode(batch)
-            for _, task, view in network.active(batch):
-                drawn = task.picture(task(encoded[view], batch), encoded[view])
-                arrays |= {k: v.cpu().numpy() for k, v in drawn.items()}
+    for number, arrays in found.items():
         if arrays:
+            folder.mkdir(exist_ok=True)
             np.savez_compressed(folder / f"{number}.npz", allow_pickle=False, **arrays)
+
+
+def _networks(bench: Bench) -> Iterator[Network]:
+    """The trained networks whose tasks draw, of pre-training before that of a start."""
+    stages, first = bench.recipe.stages, bench.recipe.seed
+    before = [n for n in stages if "/" not in n]
+    for name in (*before[-1:], *[n for n in stages if "/" in n][-1:]):
+        if any(_draws(t) for t in bench.network(stages[name], first).tasks.values()):
+            best = bench.folder.stage(name, first, first) / "best.safetensors"
+            network = trained(bench, stages[name], best)
+            network.eval()
+            network.views = {
+                k: evolve(v, decode=1.0, visible=0.0) for k, v in network.views.items()
+            }
+            yield network
+
+
+def _draws(task: nn.Module) -> bool:
+    """Whether a task has pictures."""
+    return isinstance(task, TaskModule) and type(task).picture is not TaskModule.picture
+
+
+def _drawn(bench: Bench, network: Network, number: int) -> dict[str, Array]:
+    """Arrays of the pictures of test event `number`."""
+    views = tuple(dict.fromkeys(network.views.values()))
+    sample = bench.sample(np.array([number]), views, 1, purpose=PURPOSE)
+    rng = np.random.default_rng([bench.recipe.seed, number])
+    batch = sample.planner(sample.file.take([number]), views, rng)
+    arrays: dict[str, Array] = {}
+    with torch.inference_mode():
+        encoded = network.encode(batch)
+        for _, task, view in network.active(batch):
+            drawn = task.picture(task(encoded[view], batch), encoded[view])
+            arrays |= {k: v.cpu().numpy() for k, v in drawn.items()}
+    return arrays
 
 
 def chosen(bench: Bench) -> list[int]:

@@ -148,7 +148,8 @@ def learn(bench: Bench, name: str, stage: Stage, seed: int) -> Path:
     first = bench.recipe.seed
     folder = bench.folder.stage(name, seed, first)
     made, parents, brought = begun(bench, name, stage, seed)
-    setup = _setup(bench, name, stage, seed, finished(folder))
+    fresh = frozenset(t["name"] for t in brought.get("tensors", ()) if t["fate"] == "fresh")
+    setup = evolve(_setup(bench, name, stage, seed, finished(folder)), fresh=fresh)
     card = Card(
         detector=bench.detector.name,
         declaration=declaration(bench.detector),

@@ -21,13 +21,17 @@ from .recipe import Stage
 
 @frozen(eq=False, kw_only=True)
 class Setup:
-    """A stage and what it learns from. done: epochs finished before, when a run goes on."""
+    """A stage and what it learns from.
+
+    done: epochs finished before, when a run goes on. fresh: parameters that no checkpoint gave.
+    """
 
     stage: Stage
     train: Sample
     val: Sample
     workers: int
     done: int = 0
+    fresh: frozenset[str] = frozenset()
 
     @property
     def steps(self) -> int:
@@ -139,7 +143,7 @@ class StageModule(LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW and its schedule, per step."""
         stage, train = self.setup_.stage, self.setup_.train
-        optimiser = adamw(self.network, stage.optim, stage.batch)
+        optimiser = adamw(self.network, stage.optim, stage.batch, self.setup_.fresh)
         factor = schedule(stage.optim, train.steps(), self.setup_.steps)
         before = self.setup_.done * train.steps()
         rate = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda n: factor(before + n))

@@ -17,6 +17,7 @@ from intarsia.core.streams import Axis, VoxelGrid
 from .style import LIGHT
 
 MOST_OUTLINES = 400
+MOST_SLOTS = 300  # of an axis that are drawn one by one; finer ones could hardly be seen
 
 
 @frozen(eq=False)
@@ -35,6 +36,12 @@ class Ruler:
             np.concatenate([lower, (lower + axis.pitch)[gap], [lower[-1] + axis.pitch]])
         )
         return cls(edges, np.searchsorted(edges, lower + 0.5 * axis.pitch) - 1)
+
+    @property
+    def drawn(self) -> Ruler:
+        """Several neighbouring slots as one where there are more than `MOST_SLOTS`."""
+        step = -(-(len(self.edges) - 1) // MOST_SLOTS)
+        return Ruler(np.append(self.edges[:-1:step], self.edges[-1]), self.slot // step)
 
     @property
     def span(self) -> tuple[float, float]:
@@ -66,7 +73,7 @@ def draw(
     plane: axes drawn horizontally and vertically. colours: cmap and norm of pcolormesh, which is
     returned. Nothing is drawn where there is no cell.
     """
-    across, up = (Ruler.of(grid.axes[a]) for a in plane)
+    across, up = (Ruler.of(grid.axes[a]).drawn for a in plane)
     total = np.zeros((len(up.edges) - 1, len(across.edges) - 1))
     hits = np.zeros(total.shape, bool)
     where = up.slot[index[:, plane[1]]], across.slot[index[:, plane[0]]]
@@ -86,7 +93,7 @@ def most(
     colours: tuple[str, ...],
 ) -> None:
     """Colour each column of cells by the class with most weight; -1 is not drawn."""
-    across, up = (Ruler.of(grid.axes[a]) for a in plane)
+    across, up = (Ruler.of(grid.axes[a]).drawn for a in plane)
     total = np.zeros((len(colours), len(up.edges) - 1, len(across.edges) - 1))
     known = classes >= 0
     where = up.slot[index[known, plane[1]]], across.slot[index[known, plane[0]]]

@@ -17,10 +17,10 @@ def network():
     return toy.built(toy.DETECTOR, STAGE)
 
 
-def settings_of(network, optim, batch=256):
+def settings_of(network, optim, batch=256, fresh=()):
     """(learning rate, weight decay) of every parameter by name."""
     names = {id(p): n for n, p in network.named_parameters()}
-    groups = adamw(network, optim, batch).param_groups
+    groups = adamw(network, optim, batch, fresh).param_groups
     found = {names[id(p)]: (g["lr"], g["weight_decay"]) for g in groups for p in g["params"]}
     assert found.keys() == set(names.values())
     return found
@@ -71,6 +71,16 @@ def test_rates_fall_by_the_layer_from_the_heads_down(network):
     }
     for name, scale in expected.items():
         assert rates[name] == pytest.approx(scale), name
+
+
+def test_what_begins_afresh_learns_at_the_full_rate_whatever_its_layer(network):
+    optim = Optim(lr=0.01, layer_decay=0.5)
+    names = [n for n, _ in network.named_parameters() if n.startswith("encoder.detector.")]
+    usual, found = settings_of(network, optim), settings_of(network, optim, fresh=names)
+    assert {usual[name][0] for name in names} == {0.01 * 0.5**7}
+    for name, settings in found.items():
+        rate = 0.01 if name in names else usual[name][0]
+        assert settings == (rate, usual[name][1]), name
 
 
 def test_without_layer_decay_all_rates_are_equal_but_those_of_loss_weights(network):

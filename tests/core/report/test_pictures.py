@@ -26,6 +26,17 @@ def test_a_ruler_has_the_real_gaps():
     assert ruler.span == (-5.0, 38.0)
 
 
+def test_a_fine_axis_is_drawn_in_steps_of_several_cells():
+    ruler = Ruler.of(Axis(768, 3.0, -1152.0))
+    drawn = ruler.drawn
+    assert np.diff(drawn.edges).tolist() == [9.0] * 256
+    assert (drawn.slot == np.arange(768) // 3).all()
+    coarse = Ruler.of(Axis(200, 10.0))
+    assert coarse.drawn.edges.tolist() == coarse.edges.tolist()
+    odd = Ruler.of(Axis(301, 1.0)).drawn
+    assert (odd.edges[-2:].tolist(), odd.slot[-1]) == ([300.0, 301.0], 150)
+
+
 def test_a_view_in_space_keeps_lengths():
     points = np.random.default_rng(0).normal(size=(20, 3))
     at, depth = View().seen(points)
