@@ -1,6 +1,7 @@
 """What the documentation shows must work."""
 
 import re
+import shlex
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -9,6 +10,8 @@ import h5py
 import numpy as np
 import pytest
 
+from intarsia.core.card import read_card
+from intarsia.core.cli import main
 from intarsia.core.conformance import check_plugin
 from intarsia.core.detector import Detector, Reader
 from intarsia.core.events import checked
@@ -85,3 +88,42 @@ def test_the_two_commands_install_and_run():
     commands = re.findall(r"<!-- (main|test) command -->\n```bash\n(.*?)\n```", text)
     assert [kind for kind, _ in commands] == ["main", "test"]
     assert all(c.startswith("pip install -c constraints.txt -e '.[test]' && ") for _, c in commands)
+
+
+SMALL = [
+    *(
+        f"model.{k}={v}"
+        for k, v in {"dim": 8, "heads": 2, "mlp": 1, "depth": 1, "rounds": 1}.items()
+    ),
+    *("report.probe=32", "report.bootstrap=5", "report.pictures=0"),
+]
+STARTS = ["stages.finetune.labels=32", "stages.finetune.epochs=1", "stages.mae.epochs=1"]
+TINY = {  # what each recipe of the tutorial is made small by, its words left as they are
+    "fasercal_mae_rel": ["data.events=240", "model.depths={ahcal: 1}", *STARTS],
+    "superfgd_transfer": ["data.events=240", *STARTS],
+    "mae": ["data.events=240", "stages.mae.epochs=1"],
+}
+
+
+@pytest.mark.slow
+def test_the_tutorial_runs_as_it_is_written(tmp_path, monkeypatch, one_thread, capsys):
+    page = (ROOT / "docs/transfer.md").read_text()
+    commands = re.findall(r"<!-- tutorial -->\n```bash\n(.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    plugin = next(b for b in blocks(ROOT / "docs/transfer.md", "python") if "myargon" in b)
+    Path("myargon.py").write_text(plugin)
+    for line in "".join(commands).splitlines():
+        name, *words = shlex.split(line)
+        assert name == "intarsia"
+        if words[0] == "run":
+            words += [*SMALL, *TINY[words[1]]]
+        elif words[0] == "compare":
+            words += ["-n", "5"]
+        assert main(words) == 0, (line, capsys.readouterr().err)
+    said = capsys.readouterr().out
+    assert "On fixed tokens windows.tpc, fusion answer as in the source, bit for bit" in said
+    for run, stage in (("superfgd", "finetune/transferred"), ("argon", "mae")):
+        assert (
+            read_card(tmp_path / "runs" / run / stage / "best.safetensors").transfer["reused"] == 1
+        )
+        assert (tmp_path / "runs" / run / "report.html").is_file()
