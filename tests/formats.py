@@ -37,6 +37,13 @@ FORMATS = (
         write=lambda path: write_trees(path, {"calEvent": fasercal.calevent(5)}),
     ),
     Format(
+        name="fasercal_calevent_by_root",
+        detector=FASERCAL,
+        reader="calevent",
+        suffix=".root",
+        write=lambda path: shutil.copyfile(larcv2.FILE.with_name("calevent.root"), path),
+    ),
+    Format(
         name="fasercal_recoevent",
         detector=FASERCAL,
         reader="recoevent",

@@ -30,7 +30,7 @@ READER = r".*_reader\.py"
 DOORS = {
     "lightning": r"core/train\w*\.py",
     "h5py": rf"core/store\w*\.py|core/reading/.*|{READER}",
-    "uproot": rf"core/reading/root\.py|core/export_root\.py|{READER}",
+    "uproot": rf"core/reading/(root|by_member)\.py|core/export_root\.py|{READER}",
     "awkward": rf"core/reading/root\.py|core/export_root\.py|{READER}",
     "pyarrow": r"core/export_parquet\.py",
     "spconv": r"core/tokens\.py",

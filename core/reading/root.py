@@ -19,7 +19,10 @@ from uproot.interpretation.identify import UnknownInterpretation
 from intarsia.core.errors import EventError, suggest
 from intarsia.core.events import Array
 
+from . import by_member
 from .values import numbers
+
+by_member.install()
 
 _NAME = re.compile(r"[\w:<>,()*&\[\]~.\- ]*")  # of classes and members of C++
 _BYTES = uproot.AsJagged(uproot.AsDtype("u1"))

@@ -9,6 +9,7 @@ cubes and its hadron calorimeter, never assumed.
 from __future__ import annotations
 
 import re
+from functools import partial
 from math import radians
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from intarsia.core.reading import (
 )
 from intarsia.core.reading.npz import Npz
 
-from . import FASERCAL, FASERCAL_A, FASERCAL_C
+from . import DETECTORS
 from .generations import GENERATIONS
 from .geometry import Geometry
 from .labels import BACKGROUND, PRIMARY, SECONDARY, category, charm, flavour, known
@@ -42,26 +43,13 @@ _GHOST = 1e-3  # MeV
 _REAL, _GHOST_FLAG, _UNMATCHED = 0, 1, 2
 
 
-def open_a(path: Path, tilt: float, shift_x: float, shift_y: float) -> Single:
-    """An event of generation A; tilt in degrees and shift in mm of the detector in the beam."""
-    return _opened(path, FASERCAL_A, "A", tilt, (shift_x, shift_y, 0.0))
+def opened(path: Path, generation: str, tilt: float, shift_x: float, shift_y: float) -> Single:
+    """An event of `generation`; tilt in degrees and shift in mm of the detector in the beam."""
+    at = evolve(GENERATIONS[generation], tilt=radians(tilt), shift=(shift_x, shift_y, 0.0))
+    return Single(path, lambda: _event(path, DETECTORS[generation], at))
 
 
-def open_b(path: Path, tilt: float, shift_x: float, shift_y: float) -> Single:
-    """An event of generation B; tilt in degrees and shift in mm of the detector in the beam."""
-    return _opened(path, FASERCAL, "B", tilt, (shift_x, shift_y, 0.0))
-
-
-def open_c(path: Path, tilt: float, shift_x: float, shift_y: float) -> Single:
-    """An event of generation C; tilt in degrees and shift in mm of the detector in the beam."""
-    return _opened(path, FASERCAL_C, "C", tilt, (shift_x, shift_y, 0.0))
-
-
-def _opened(
-    path: Path, detector: Detector, generation: str, tilt: float, shift: tuple[float, float, float]
-) -> Single:
-    geometry = evolve(GENERATIONS[generation], tilt=radians(tilt), shift=shift)
-    return Single(path, lambda: _event(path, detector, geometry))
+open_a, open_b, open_c = (partial(opened, generation=g) for g in "ABC")
 
 
 def claims(path: Path) -> str:

@@ -1,4 +1,6 @@
-"""The collaboration's ROOT files, as far as uproot can write them; pointers by stand-ins."""
+"""The collaboration's ROOT files: as ROOT writes them, and as far as uproot can."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,8 @@ from intarsia.detectors.fasercal import DETECTORS, DICTIONARY
 from intarsia.detectors.fasercal import calevent_reader as cal
 from intarsia.detectors.fasercal import recoevent_reader as reco
 from intarsia.detectors.fasercal.generations import GENERATIONS, SPECTROMETER
+
+GENUINE = Path(__file__).parent.parent / "genuine"
 
 
 class Item:
@@ -77,50 +81,61 @@ def test_calevent_gives_calorimeters_and_truth(tmp_path, generation):
             read(cal, tmp_path / "a.root", other)
 
 
-def test_true_hits_are_summed_per_cube_and_labelled(tmp_path):
-    path = write_trees(tmp_path / "a.root", {"calEvent": calevent(1)})
-    cube, other, faint = 5 + 1000 * 6 + 10**6 * 7 + 10**9 * 3, 47 + 10**9 * 9, 9
-    silicon = 10**11 + 10**10 + 3
-    tracks = [
-        Item(ftrackID=1, fparentID=0, fprimaryID=1, fPDG=13, fhitIDs=[cube, other], fEnergyDeposits=[3.0, 1.0]),
-        Item(ftrackID=7, fparentID=1, fprimaryID=1, fPDG=11, fhitIDs=[cube, silicon], fEnergyDeposits=[1.0, 9.0]),
-        Item(ftrackID=9, fparentID=7, fprimaryID=1, fPDG=2212, fhitIDs=[faint], fEnergyDeposits=[1e-4]),
-    ]  # fmt: skip
-    table = read(cal, path, tracks=tracks).streams["3dcal"]
+def test_true_hits_are_summed_per_cube_and_labelled():
+    table = read(cal, GENUINE / "calevent.root").streams["3dcal"]
     cells = {tuple(c): i for i, c in enumerate(table["index"].tolist())}
-    assert set(cells) == {(5, 6, 67), (47, 0, 180), (9, 0, 0)}
+    assert set(cells) == {(5, 6, 67), (47, 0, 180), (9, 0, 0)}  # none of the silicon
     at = cells[5, 6, 67]
     assert table["charge"][at] == 4.0
     assert table["hierarchy"][at].tolist() == [0, 0.75, 0.25]
     assert table["category"][at].tolist() == [0.25, 0.75, 0]
     assert table["ghost"].tolist() == [int(i == cells[9, 0, 0]) for i in range(3)]
     assert np.isnan(table["category"][cells[9, 0, 0]]).all()
-    tracks[0].members["fEnergyDeposits"] = [1.0]
-    with pytest.raises(EventError, match="event 0: tracks: 1 energies for 2 hits of a track"):
-        read(cal, path, tracks=tracks)
-    tracks[0].members |= {"fEnergyDeposits": [1.0, 1.0], "fhitIDs": [cube, 48]}
-    with pytest.raises(EventError, match=r"channel 48: x 48 is not in 0 to 47"):
-        read(cal, path, tracks=tracks)
 
 
-def test_muons_are_fitted_to_the_points_in_the_stations(tmp_path):
+def test_what_root_wrote_of_an_event_is_read(tmp_path):
+    events = read(cal, GENUINE / "calevent.root")
+    assert events.keys == ("200/7",)
+    ecal, ahcal = events.streams["ecal"]["energy"][0], events.streams["ahcal"]
+    assert {(y, x): ecal[y, x] for y, x in np.argwhere(ecal)} == {(0, 3): 120.5, (3, 2): 60.25}
+    assert ahcal["index"].tolist() == [[0, 17, 39], [7, 6, 5]]
+    assert ahcal["energy"].tolist() == [0.75, 2.5]
+    truth = {name: values[0] for name, values in events.truth.items()}
+    assert (truth["flavour"], truth["charm"], truth["neutrino"], truth["energy"]) == (1, 0, 14, 500)
+    assert truth["p_jet_beam"].tolist() == [0.5, 0, 190]
+    vertex = GENERATIONS["B"].to_detector(np.array([230.5, 150.25, -400.125]))
+    np.testing.assert_allclose(truth["vertex"], vertex, rtol=1e-5)
+
+
+def test_hits_of_a_track_that_do_not_fit_are_named(tmp_path):
     path = write_trees(tmp_path / "a.root", {"calEvent": calevent(1)})
-    geometry = GENERATIONS["B"]
+    track = Item(
+        ftrackID=1, fparentID=0, fprimaryID=1, fPDG=13, fhitIDs=[9, 8], fEnergyDeposits=[3.0]
+    )
+    with pytest.raises(EventError, match="event 0: tracks: 1 energies for 2 hits of a track"):
+        read(cal, path, tracks=[track])
+    track.members |= {"fEnergyDeposits": [1.0, 1.0], "fhitIDs": [9, 48]}
+    with pytest.raises(EventError, match=r"channel 48: x 48 is not in 0 to 47"):
+        read(cal, path, tracks=[track])
+
+
+def test_muons_are_fitted_to_the_points_in_the_stations():
+    muon = read(cal, GENUINE / "calevent.root").streams["muon"]
+    assert muon.counts.tolist() == [1]  # not the electron
     z = SPECTROMETER.first + SPECTROMETER.pitch * np.arange(10)
     points = np.stack([100 + 0.01 * (z - z[0]), 150 - 0.02 * (z - z[0]), z], axis=1)
-    world = geometry.to_beam(points)
-    hits = [(4 * s + k, world[s]) for s in range(10) for k in range(4)]
-    track = Item(fPDG=13, layerID=[layer for layer, _ in hits], pos=[vector(*p) for _, p in hits])
-    electron = Item(fPDG=11, layerID=[0], pos=[vector(0.0, 0.0, 0.0)])
-    short = Item(fPDG=-13, layerID=[0, 8, 12], pos=[vector(*world[0])] * 3)
-    muon = read(cal, path, mutagtracks=[track, electron, short]).streams["muon"]
-    assert muon.counts.tolist() == [1]
     np.testing.assert_allclose(muon["position"][0], points, atol=0.6)
     assert muon["ndf"].tolist() == [15]
     direction = muon["momentum"][0] / np.linalg.norm(muon["momentum"][0])
     np.testing.assert_allclose(direction[:2], [0.01, -0.02], atol=2e-3)
-    again = read(cal, path, mutagtracks=[track]).streams["muon"]
+    again = read(cal, GENUINE / "calevent.root").streams["muon"]
     np.testing.assert_array_equal(again["position"], muon["position"])
+
+
+def test_a_muon_that_skips_a_station_ends_there(tmp_path):
+    path = write_trees(tmp_path / "a.root", {"calEvent": calevent(1)})
+    short = Item(fPDG=-13, layerID=[0, 8, 12], pos=[vector(1.0, 2.0, 3.0)] * 3)
+    assert read(cal, path, mutagtracks=[short]).streams["muon"].counts.tolist() == [0]
 
 
 def test_recoevent_gives_voxels_and_fitted_muons(tmp_path):
