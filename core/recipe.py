@@ -107,20 +107,23 @@ class Instance:
 
 CorePart = Literal["windows", "query", "fusion", "norm"]
 CORE: tuple[CorePart, ...] = get_args(CorePart)
+Part = Literal[CorePart, "patches"]
+PARTS: tuple[Part, ...] = get_args(Part)
 
 
 @frozen(kw_only=True)
 class Transfer:
     """Weights from a checkpoint, also of another detector: what belongs to no detector travels.
 
-    checkpoint: the file; ``from`` in YAML. take: parts of the shared encoder, all by default.
+    checkpoint: the file; ``from`` in YAML. take: parts of the shared encoder, all by default; patches:
+    besides, the patch embedding of a stream whose patches are of the same cells.
     streams: which voxel stream of the checkpoint lends its window attention to which of the
     detector's, none to one that is given as empty; by default the one of the same name, or else the
     first.
     """
 
     checkpoint: str = field(metadata={"key": "from", "also": ("checkpoint", "file", "path")})
-    take: tuple[CorePart, ...] = field(default=CORE, validator=min_len(1))
+    take: tuple[Part, ...] = field(default=CORE, validator=min_len(1))
     streams: Mapping[str, str | None] = field(factory=dict, metadata={"also": ("stream",)})
 
 

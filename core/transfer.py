@@ -24,6 +24,8 @@ from .streams import VoxelGrid
 from .structure import structure
 
 SHARED, WINDOWS = "encoder.shared.", "encoder.shared.windows."
+DETECTOR = "encoder.detector."
+_PATCHES = ("kind", "embed.weight", "embed.bias")  # below the name of a stream
 Streams = Mapping[str, str | None]  # stream of the detector: the checkpoint's that plays it
 
 
@@ -93,8 +95,8 @@ def bring(network: nn.Module, model: Model, detector: Detector, how: Transfer) -
     plays = played(checkpoint, stacks(source), detector, how)
     target = network.state_dict()
     wanted = {k: v for k in target if (v := _origin(k, plays, how.take))}
-    if set(how.take) == set(CORE) and not difference(card.declaration, declaration(detector)):
-        wanted |= {k: k for k in target if k.startswith("encoder.detector.")}
+    if set(how.take) >= set(CORE) and not difference(card.declaration, declaration(detector)):
+        wanted |= {k: k for k in target if k.startswith(DETECTOR)}
     lent = (_lender(k, plays, how.take) for k in source)
     left = [k for k, taken in zip(source, lent, strict=True) if taken and k not in wanted.values()]
     return _copied(network, checkpoint, source, card, wanted, plays, left)
@@ -153,6 +155,9 @@ def stacks(source: Mapping[str, Tensor]) -> tuple[str, ...]:
 
 def _origin(name: str, plays: Streams, take: tuple[str, ...]) -> str:
     """Name in the checkpoint of what the target calls `name`, "" if nothing is to be copied."""
+    if name.startswith(DETECTOR) and "patches" in take:
+        stream, _, rest = name.removeprefix(DETECTOR).partition(".")
+        return f"{DETECTOR}{plays[stream]}.{rest}" if rest in _PATCHES and plays.get(stream) else ""
     if not name.startswith(SHARED) or name.removeprefix(SHARED).partition(".")[0] not in take:
         return ""
     if not name.startswith(WINDOWS):
@@ -239,7 +244,7 @@ def _head(name: str) -> str:
 
 
 def _why_fresh(name: str, plays: Streams) -> str:
-    if name.startswith("encoder.detector."):
+    if name.startswith(DETECTOR):
         return f"{_role(name)}: belongs to the detector"
     if name.startswith(WINDOWS):
         stream = name.removeprefix(WINDOWS).partition(".")[0]
@@ -248,7 +253,7 @@ def _why_fresh(name: str, plays: Streams) -> str:
 
 
 def _why_unused(name: str, card: Card, plays: Streams) -> str:
-    if name.startswith("encoder.detector."):
+    if name.startswith(DETECTOR):
         return f"{_role(name)}: belongs to {card.detector}"
     if name.startswith(WINDOWS):
         stream = name.removeprefix(WINDOWS).partition(".")[0]

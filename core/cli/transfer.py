@@ -12,7 +12,7 @@ import typer
 from intarsia.core.account import HEADS, rows, summary
 from intarsia.core.errors import CheckpointError
 from intarsia.core.plugins import registry
-from intarsia.core.recipe import CORE, Transfer
+from intarsia.core.recipe import CORE, PARTS, Transfer
 
 from .options import Plugins, Seed
 from .terminal import say, table
@@ -31,7 +31,8 @@ Parts = Annotated[
     typer.Option(
         "--take",
         metavar="PART",
-        help=f"Part of the core to take: {', '.join(CORE)}; repeatable (default: all).",
+        help=f"Part to take: {', '.join(PARTS)}; repeatable (default: all of the core, that is "
+        "all but patches, the patch embedding of a stream with patches of the same cells).",
     ),
 ]
 Least = Annotated[
@@ -76,9 +77,9 @@ def transfer(
 
 
 def _how(checkpoint: Path, streams: Iterable[str], take: Sequence[str]) -> Transfer:
-    if wrong := [t for t in take if t not in CORE]:
-        raise typer.BadParameter(f"--take must be one of {', '.join(CORE)}, not {wrong[0]!r}")
-    parts = tuple(p for p in CORE if p in take) or CORE
+    if wrong := [t for t in take if t not in PARTS]:
+        raise typer.BadParameter(f"--take must be one of {', '.join(PARTS)}, not {wrong[0]!r}")
+    parts = tuple(p for p in PARTS if p in take) or CORE
     return Transfer(checkpoint=str(checkpoint), take=parts, streams=dict(map(_pair, streams)))
 
 

@@ -17,7 +17,7 @@ from intarsia.core.detector import declaration
 from intarsia.core.errors import CheckpointError
 from intarsia.core.network import Network
 from intarsia.core.plugins import registry
-from intarsia.core.recipe import Model, Transfer
+from intarsia.core.recipe import CORE, Model, Transfer
 from intarsia.core.transfer import bring
 from intarsia.core.transfer_card import start, transfer_card
 
@@ -111,6 +111,21 @@ def test_parts_of_the_core_may_be_left(checkpoint):
     assert all(n.startswith("encoder.shared.fusion.") for n in fates(card, "copied"))
     assert torch.equal(made.state_dict()["encoder.shared.query"], first["encoder.shared.query"])
     assert card["fingerprint"] == {}
+
+
+def test_patches_of_the_same_cells_may_come_along(checkpoint):
+    source = saved(checkpoint, toy.DETECTOR).state_dict()
+    made, card = brought(checkpoint, take=(*CORE, "patches"))
+    patches = {f"encoder.detector.cubes.{k}" for k in ("kind", "embed.weight", "embed.bias")}
+    assert {n for n in fates(card, "copied") if n.startswith("encoder.detector.")} == patches
+    for name in patches:
+        assert torch.equal(made.state_dict()[name], source[name])
+    assert card["reused"] == 1.0
+    with pytest.raises(CheckpointError) as error:  # plates have other patches
+        brought(checkpoint, take=("patches",), streams={"cubes": "plates"})
+    assert "encoder.detector.plates.embed.weight: (" in str(error.value)
+    card = brought(checkpoint, take=("patches",), streams={"cubes": None})[1]
+    assert fates(card, "copied") == set()
 
 
 def test_the_same_detector_lends_its_own_part_too(checkpoint):
@@ -387,7 +402,7 @@ def rows_of(card, part):
         (["superfgd", "--stream", "cubes"], "--stream 'cubes' is not NEW=OLD"),
         (
             ["superfgd", "--take", "all"],
-            "--take must be one of windows, query, fusion, norm, not 'all'",
+            "--take must be one of windows, query, fusion, norm, patches, not 'all'",
         ),
         (["superfgd", "--stream", "cubes=ecal"], "has no voxel stream 'ecal'"),
     ],

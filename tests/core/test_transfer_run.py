@@ -109,7 +109,10 @@ def test_a_checkpoint_that_is_not_there_or_does_not_fit_is_told_before_training(
         ),
         ("{checkpoint: a}", "transfer.checkpoint: unknown key; did you mean 'from'?"),
         ("{from: 3}", "transfer.from: must be text, not 3"),
-        ("{from: a, take: [window]}", "must be one of windows, query, fusion, norm, not 'window'"),
+        (
+            "{from: a, take: [window]}",
+            "must be one of windows, query, fusion, norm, patches, not 'window'",
+        ),
         (
             "{from: a, streams: {cbues: x}}",
             "toygrid has no voxel stream 'cbues'; did you mean 'cubes'?",
