@@ -1,6 +1,7 @@
 """Events and predictions as Parquet or ROOT files, for whoever analyses them without intarsia.
 
-One row, or entry, per event. Rows of a stream become lists. What has units says so.
+One row, or entry, per event. Rows of a stream become lists. What has units says so. As CSV: only
+which event is in which split, for `manifest`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from attrs import field, frozen
 
 from .errors import EventError, RunError
 from .events import Array, Events
-from .store import EventFile
+from .manifest import write_manifest
+from .store import EventFile, atomic
 from .store_predictions import is_predictions, read_predictions
 
 _BLOCK = 256  # events that are in memory at a time
@@ -56,8 +58,10 @@ def export(source: Path, out: Path) -> int:
     Gives the number of entries. `out` appears when it is whole; memory does not grow with the
     file. EventError if `source` is neither, RunError if the format or its library is not there.
     """
+    if out.suffix == ".csv":
+        return _manifest(EventFile(source), out)
     if out.suffix not in WRITERS:
-        raise RunError(f"{out}: is to end in {' or '.join(WRITERS)}")
+        raise RunError(f"{out}: is to end in {', '.join(WRITERS)} or .csv")
     module, library, extra = WRITERS[out.suffix]
     try:
         write: Callable[[Path, Blocks, Meaning], int] = import_module(module).write
@@ -76,6 +80,12 @@ def export(source: Path, out: Path) -> int:
     if not len(file):
         raise EventError(f"{source}: has no events to export")
     return write(out, _events(file), _meaning(file))
+
+
+def _manifest(file: EventFile, out: Path) -> int:
+    keys, splits = file.keys, file.splits  # before anything is written
+    with atomic(out) as part, part.open("w", encoding="utf-8") as text:
+        return write_manifest(text, keys, splits)
 
 
 def _events(file: EventFile) -> Blocks:

@@ -19,6 +19,7 @@ from .events import Array, Events
 from .foreign import Piece, read_foreign
 from .foreign_pool import Asked
 from .inputs import Options, files_of, options_of, readers_of
+from .manifest import Manifest, read_manifest
 from .prepare_parts import PartNote, Parts
 from .progress import Notify, Progress, silent
 from .reading import group_of
@@ -35,7 +36,8 @@ class How:
     """How files are prepared.
 
     reader: its name, "" to choose by suffix and content. options: of the reader. split: put all
-    events in this one ("train", "val" or "test"). by_file: event keys become FILE:RUN/EVENT, for
+    events in this one ("train", "val" or "test"). manifest: a file that lists the splits, see
+    `manifest`; what it does not list is a fault. by_file: event keys become FILE:RUN/EVENT, for
     files whose numbers repeat. skip_broken: leave out what cannot be read. timeout: seconds for a
     block of events. resume: go on with what an interrupted run has prepared.
     """
@@ -43,6 +45,7 @@ class How:
     reader: str = ""
     options: Options = field(factory=dict)
     split: str = ""
+    manifest: Path | None = None
     by_file: bool = False
     skip_broken: bool = False
     timeout: float = 300.0
@@ -52,7 +55,10 @@ class How:
 
 @frozen
 class Prepared:
-    """What `prepare` did: events, files, what was left out (one line each), where that is listed."""
+    """What `prepare` did: events, files, what was left out (one line each), where that is listed.
+
+    missing: events or files of the manifest that are in no file.
+    """
 
     events: int
     files: int
@@ -61,6 +67,7 @@ class Prepared:
     listed: Path | None
     seconds: float
     splits: Mapping[str, int]
+    missing: tuple[str, ...] = ()
 
 
 def prepare(
@@ -82,9 +89,12 @@ def prepare(
     options_of(readers, how.options)
     files = files_of(inputs, readers, bool(how.reader))
     asked = Asked(detector, readers, dict(how.options), tuple(files))
-    parts = Parts(out, detector, _job(asked, how), how.resume)
-    _read(asked, how, parts, notify)
-    counts = _join(parts, asked, how, out, notify)
+    manifest = read_manifest(how.manifest) if how.manifest else None
+    parts = Parts(out, detector, _job(asked, how, manifest), how.resume)
+    _read(asked, how, manifest, parts, notify)
+    counts = _join(parts, asked, how, manifest, out, notify)
+    keys = (key for file in parts.files for key in file.keys)
+    missing = tuple(manifest.missing(keys, files)) if manifest else ()
     left_out = tuple(line for note in parts.notes for line in note.left_out)
     listed = out.with_name(f"{out.name}.left_out.txt") if left_out else None
     if listed:
@@ -93,10 +103,11 @@ def prepare(
     records = sum(note.records_left_out for note in parts.notes)
     parts.remove()
     seconds = time.perf_counter() - started
-    return Prepared(sum(counts.values()), len(files), left_out, records, listed, seconds, counts)
+    events = sum(counts.values())
+    return Prepared(events, len(files), left_out, records, listed, seconds, counts, missing)
 
 
-def _job(asked: Asked, how: How) -> dict[str, Any]:
+def _job(asked: Asked, how: How, manifest: Manifest | None) -> dict[str, Any]:
     """What decides the result: parts of other work are not to be gone on with."""
     seen = sha256()
     for file in asked.files:
@@ -106,11 +117,12 @@ def _job(asked: Asked, how: How) -> dict[str, Any]:
         "files": seen.hexdigest(),
         "declaration": declaration(asked.detector),
         "how": [how.reader, dict(how.options), how.split, how.by_file],
+        "manifest": manifest.digest if manifest else "",
         "version": __version__,
     }
 
 
-def _read(asked: Asked, how: How, parts: Parts, notify: Notify) -> None:
+def _read(asked: Asked, how: How, manifest: Manifest | None, parts: Parts, notify: Notify) -> None:
     """Read on from where the parts end, into further parts."""
     seen = _Seen(asked.files)
     for file in parts.files:
@@ -118,10 +130,15 @@ def _read(asked: Asked, how: How, parts: Parts, notify: Notify) -> None:
     part = _Part(parts, sum(len(f) for f in parts.files))
     try:
         for piece in read_foreign(asked, how.workers, how.timeout, parts.until):
-            taken, found = seen.sorted_out(_renamed(piece, asked.files[piece.file], how))
+            path = asked.files[piece.file]
+            taken, found = seen.sorted_out(_renamed(piece, path, how))
+            splits = _splits(taken, path, how, manifest)
+            if (splits < 0).any() and manifest:
+                taken, unlisted = _listed(taken, splits, path, manifest)
+                splits, found = splits[splits >= 0], found + unlisted
             if found and not how.skip_broken:
                 raise EventError(f"{found[0]}; to leave out what cannot be read: --skip-broken")
-            part.add(taken, found, how)
+            part.add(taken, splits, found)
             note = f"file {piece.file + 1} of {len(asked.files)}"
             notify(Progress("preparing", part.events, 0, note=note))
     except BaseException:
@@ -136,6 +153,29 @@ def _renamed(piece: Piece, path: Path, how: How) -> Piece:
         return piece
     keys = tuple(f"{path.stem}:{key}" for key in piece.what.keys)
     return evolve(piece, what=evolve(piece.what, keys=keys, group=group_of(keys)))
+
+
+def _splits(piece: Piece, path: Path, how: How, manifest: Manifest | None) -> Array:
+    """Where the events of `piece` belong, (B,); -1 for those that the manifest does not list."""
+    keys = piece.what.keys if isinstance(piece.what, Events) else ()
+    if manifest:
+        return manifest.splits_of(keys, path)
+    return splits_of(keys, (how.split,) if how.split else piece.splits)
+
+
+def _listed(piece: Piece, splits: Array, path: Path, manifest: Manifest) -> tuple[Piece, list[str]]:
+    """`piece` without the events that the manifest does not list, and what is said of those."""
+    assert isinstance(piece.what, Events)  # noqa: S101 (what has no events has no splits)
+    where = _where(piece)
+    unlisted = [piece.what.keys[b] for b in np.flatnonzero(splits < 0)]
+    faults = [f"{path}, {where}: {manifest.why_not(key, path)}" for key in unlisted]
+    return evolve(piece, what=piece.what.take(np.flatnonzero(splits >= 0))), faults
+
+
+def _where(piece: Piece) -> str:
+    """The records of `piece` in words."""
+    one = piece.last - piece.first == 1
+    return f"event {piece.first}" if one else f"events {piece.first} to {piece.last}"
 
 
 class _Seen:
@@ -167,11 +207,9 @@ class _Seen:
         return piece, faults
 
     def _twice(self, piece: Piece, key: str, before: int) -> str:
-        n = piece.last - piece.first
-        where = f"event {piece.first}" if n == 1 else f"events {piece.first} to {piece.last}"
         other = f" in {self._files[before]}" if 0 <= before != piece.file else ""
         return (
-            f"{self._files[piece.file]}, {where}: key {key!r} has come before{other} "
+            f"{self._files[piece.file]}, {_where(piece)}: key {key!r} has come before{other} "
             "(where numbers repeat from file to file: --by-file)"
         )
 
@@ -195,17 +233,16 @@ class _Part:
         self._lost = self._size = 0
         self._until: tuple[int, int] | None = None
 
-    def add(self, piece: Piece, faults: Sequence[str], how: How) -> None:
-        """Take what is good of `piece`, note what is not."""
+    def add(self, piece: Piece, splits: Array, faults: Sequence[str]) -> None:
+        """Take what is good of `piece`, with its splits, note what is not."""
         self._faults += faults
         if isinstance(piece.what, str):
             self._lost += max(piece.last - piece.first, 1)
         else:
             self._lost += len(faults)
         if isinstance(piece.what, Events) and len(piece.what):
-            published = (how.split,) if how.split else piece.splits
             self._events.append(piece.what)
-            self._splits.append(splits_of(piece.what.keys, published))
+            self._splits.append(splits.astype(np.uint8))
             self._size += _bytes(piece.what)
             self.events += len(piece.what)
         self._readers = list(dict.fromkeys([*self._readers, piece.reader]))
@@ -230,7 +267,9 @@ def _bytes(events: Events) -> int:
     return sum(c.nbytes for t in events.streams.values() for c in t.columns.values())
 
 
-def _join(parts: Parts, asked: Asked, how: How, out: Path, notify: Notify) -> dict[str, int]:
+def _join(
+    parts: Parts, asked: Asked, how: How, manifest: Manifest | None, out: Path, notify: Notify
+) -> dict[str, int]:
     """One file of all parts; events of each split."""
     left_out = [line for note in parts.notes for line in note.left_out]
     total = sum(len(f) for f in parts.files)
@@ -247,6 +286,8 @@ def _join(parts: Parts, asked: Asked, how: How, out: Path, notify: Notify) -> di
         "first_files": [f.name for f in asked.files[:_TOLD]],
         "left_out": sum(note.records_left_out for note in parts.notes),
     }
+    if manifest:
+        provenance["manifest"] = {"name": manifest.path.name, "sha256": manifest.digest}
     counts = np.zeros(len(NAMES), np.int64)
     done = 0
     with EventWriter(out, asked.detector, provenance) as file:

@@ -14,13 +14,16 @@ def export(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="An event file or predictions.")],
     out: Annotated[
         Path,
-        typer.Option("-o", "--out", metavar="FILE", help="The file to write, .parquet or .root."),
+        typer.Option(
+            "-o", "--out", metavar="FILE", help="The file to write, .parquet, .root or .csv."
+        ),
     ],
 ) -> None:
     """Write events or predictions for other programs.
 
     One row (Parquet) or entry (ROOT) per event, with its key, truth and streams. Needs pyarrow or
-    uproot: pip install 'intarsia[parquet]' or 'intarsia[root]'.
+    uproot: pip install 'intarsia[parquet]' or 'intarsia[root]'. As CSV: which event is in which
+    split, for prepare --manifest.
     """
     from intarsia.core.export import export
 

@@ -45,6 +45,12 @@ Split = Annotated[
         "--split", metavar="NAME", help="Put all events in train, val or test (default: 85/5/10)."
     ),
 ]
+ManifestFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--manifest", metavar="FILE", help="Splits by a CSV file: event,split or file,split."
+    ),
+]
 ByFile = Annotated[bool, typer.Option("--by-file", help="Event keys begin with the file's name.")]
 Timeout = Annotated[
     float, typer.Option("--timeout", metavar="S", min=1, help="Longest wait for 32 events, in s.")
@@ -59,6 +65,7 @@ def prepare(
     skip_broken: SkipBroken = False,
     resume: Resume = False,
     split: Split = "",
+    manifest: ManifestFile = None,
     by_file: ByFile = False,
     timeout: Timeout = 300.0,
     workers: Workers = None,
@@ -71,6 +78,8 @@ def prepare(
     """
     if split not in ("", "train", "val", "test"):
         raise typer.BadParameter(f"--split is train, val or test, not {split!r}")
+    if split and manifest:
+        raise typer.BadParameter("give --split or --manifest, not both")
     record = registry(plugin or ()).detector(detector)
     files, options = _sorted_out(inputs)
     if not files:
@@ -81,6 +90,7 @@ def prepare(
         reader=reader,
         options=options,
         split=split,
+        manifest=manifest,
         by_file=by_file,
         skip_broken=skip_broken,
         timeout=timeout,
@@ -100,6 +110,10 @@ def _tell(made: Prepared, out: Path, detector: str) -> None:
         complain(
             f"left out: {len(made.left_out)} faults, {made.records_left_out} events or files; "
             f"all are listed in {made.listed}"
+        )
+    if made.missing:
+        complain(
+            f"in the manifest, but in no file: {len(made.missing)}, the first {made.missing[0]}"
         )
     splits = ", ".join(f"{n} {name}" for name, n in made.splits.items())
     rate = made.events / max(made.seconds, 1e-9)

@@ -109,8 +109,8 @@ def test_predictions_are_exported(tmp_path, suffix):
 
 def test_what_cannot_be_exported_is_named(file, toy, tmp_path, monkeypatch, capsys):
     with pytest.raises(RunError) as caught:
-        export(file, tmp_path / "a.csv")
-    assert str(caught.value) == f"{tmp_path}/a.csv: is to end in .parquet or .root"
+        export(file, tmp_path / "a.txt")
+    assert str(caught.value) == f"{tmp_path}/a.txt: is to end in .parquet, .root or .csv"
     with EventWriter(tmp_path / "none.h5", toy, {}):
         pass
     with pytest.raises(EventError, match=r"none\.h5: has no events to export"):
