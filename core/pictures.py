@@ -48,7 +48,7 @@ def _networks(bench: Bench) -> Iterator[Network]:
             network = trained(bench, stages[name], best)
             network.eval()
             network.views = {
-                k: evolve(v, decode=1.0, visible=0.0) for k, v in network.views.items()
+                k: evolve(v, decode=1.0, visible=0.0, empty=0.0) for k, v in network.views.items()
             }
             yield network
 

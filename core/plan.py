@@ -52,17 +52,52 @@ def patches(table: Table, grid: VoxelGrid) -> Patches:
     new[1:] = sorted_key[1:] != sorted_key[:-1]
     start = np.flatnonzero(new)
     event, number = np.divmod(sorted_key[start], np.prod(grid.patches))
-    where = np.stack(np.unravel_index(number, grid.patches))
-    size = np.array(grid.window)[:, None]
+    window, place = _windows(number, grid)
     return Patches(
         rows=order,
         first=np.append(start, len(key)),
         cell=cell[order],
         event=event,
         patch=number,
-        window=np.ravel_multi_index(tuple(where // size), grid.windows),
-        place=np.ravel_multi_index(tuple(where % size), grid.window),
+        window=window,
+        place=place,
     )
+
+
+def _windows(patch: Array, grid: VoxelGrid) -> tuple[Array, Array]:
+    """Window of each patch and its place in there, both (t,)."""
+    where = np.stack(np.unravel_index(patch, grid.patches))
+    size = np.array(grid.window)[:, None]
+    window = np.ravel_multi_index(tuple(where // size), grid.windows)
+    return window, np.ravel_multi_index(tuple(where % size), grid.window)
+
+
+@frozen(eq=False)
+class Empty:
+    """Patches that hold nothing: event, window and place in the window, (e,) each."""
+
+    event: Array
+    window: Array
+    place: Array
+
+
+def empty(
+    found: Patches, asked: Array, grid: VoxelGrid, b: int, share: float, rng: np.random.Generator
+) -> Empty:
+    """Patches without any hit, about `share` for each of those in `asked` of the same event.
+
+    An event in which nothing is asked for counts as one in which one patch is. They are drawn from
+    all patches of the grid; what is drawn twice or holds something is left out, so that the work
+    follows the occupied patches and not the grid.
+    """
+    if not share:
+        return Empty(*np.zeros((3, 0), np.int64))
+    wanted = share * np.maximum(np.bincount(found.event[asked], minlength=b), 1)
+    number = np.floor(wanted + rng.random(b)).astype(np.int64)
+    patches = int(np.prod(grid.patches))
+    key = np.repeat(np.arange(b), number) * patches + rng.integers(patches, size=number.sum())
+    event, patch = np.divmod(np.setdiff1d(key, found.event * patches + found.patch), patches)
+    return Empty(event, *_windows(patch, grid))
 
 
 def mask(found: Patches, windows: int, view: View, rng: np.random.Generator) -> Array:

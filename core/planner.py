@@ -18,7 +18,7 @@ from .detector import Detector
 from .dotted import load
 from .events import Array, Events, Table
 from .normalise import scaled
-from .plan import Patches
+from .plan import Empty, Patches
 from .recipe import Model
 from .split import event_of
 from .streams import Column, DenseArray, TrackSet, VoxelGrid
@@ -88,7 +88,8 @@ def grid_plan(
     found = plan.patches(table, grid)
     kept = plan.mask(found, windows, view, rng)
     visible = np.flatnonzero(kept)
-    asked = rng.random(len(kept)) < np.where(kept, view.visible, view.decode)
+    asked = np.flatnonzero(rng.random(len(kept)) < np.where(kept, view.visible, view.decode))
+    empty = plan.empty(found, asked, grid, len(table), view.empty, rng)
     rows, offsets = plan.ragged(found.first, visible)
     taken = found.rows[rows]
     values = grid_values(table, grid.columns, scale)
@@ -108,7 +109,7 @@ def grid_plan(
         **{k: torch.from_numpy(v) for k, v in tensors.items()},
         labels={k: torch.from_numpy(table[k][taken]) for k in names},
         rows=Rows.of([found.event[visible]], len(table)),
-        asked=_asked(found, np.flatnonzero(asked), values, len(table)),
+        asked=_asked(found, asked, empty, values, len(table)),
     )
 
 
@@ -127,16 +128,17 @@ def _windows(found: Patches, visible: Array, windows: int, model: Model) -> dict
     }
 
 
-def _asked(found: Patches, chosen: Array, values: Array, b: int) -> Asked:
+def _asked(found: Patches, chosen: Array, empty: Empty, values: Array, b: int) -> Asked:
     rows, offsets = plan.ragged(found.first, chosen)
     arrays = (
-        found.window[chosen],
-        found.place[chosen],
+        np.append(found.window[chosen], empty.window),
+        np.append(found.place[chosen], empty.place),
         np.repeat(np.arange(len(chosen)), np.diff(offsets)),
         found.cell[rows],
         values[found.rows[rows]],
     )
-    return Asked(Rows.of([found.event[chosen]], b), *map(torch.from_numpy, arrays))
+    owners = Rows.of([found.event[chosen], empty.event], b)
+    return Asked(owners, *map(torch.from_numpy, arrays))
 
 
 def grid_values(table: Table, columns: tuple[Column, ...], scale: Mapping[str, Any]) -> Array:

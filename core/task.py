@@ -24,7 +24,8 @@ class View:
 
     mask_ratio: share of the occupied patches of each window that is hidden. drop: probability that
     a stream of one token (array, tracks) is hidden in an event. decode, visible: shares of the hidden
-    and of the visible patches that a decoder is asked for. probability: of the task taking part in a
+    and of the visible patches that a decoder is asked for. empty: patches that hold nothing which it is
+    asked for too, for each of those that hold something. probability: of the task taking part in a
     batch, the same for all ranks.
     """
 
@@ -32,6 +33,7 @@ class View:
     drop: float = field(default=0.0, validator=and_(ge(0), le(1)))
     decode: float = field(default=1.0, validator=and_(gt(0), le(1)))
     visible: float = field(default=0.0, validator=and_(ge(0), le(1)))
+    empty: float = field(default=0.0, validator=ge(0))
     probability: float = field(default=1.0, validator=and_(ge(0), le(1)))
 
 

@@ -151,9 +151,33 @@ def test_all_patches_may_be_asked_for_with_all_their_rows(events):
     assert torch.equal(plan.asked.token, whole.token)
 
 
+def test_patches_that_hold_nothing_are_asked_for_in_events_that_have_hits_and_that_have_none():
+    many = toy.events(toy.GRID, 300, seed=1)
+    view, more = View(mask_ratio=0.75), View(mask_ratio=0.75, empty=0.5)
+    plain = toy.batch(toy.GRID, many, view).plans[view].streams["cubes"]
+    plan = toy.batch(toy.GRID, many, more).plans[more].streams["cubes"]
+    occupied = len(plain.asked.window)
+    assert torch.equal(plan.asked.token, plain.asked.token)  # rows of the occupied ones alone
+    _, asked = places(plan)
+    assert asked[:occupied] == places(plain)[1]
+    empty = asked[occupied:]
+    whole = toy.batch(toy.GRID, many, EVERYTHING).plans[EVERYTHING].streams["cubes"]
+    assert not set(empty) & set(places(whole)[0])
+    assert len(set(empty)) == len(empty)
+    per_event = np.bincount([a[0] for a in asked[:occupied]], minlength=300)
+    drawn = np.bincount([e[0] for e in empty], minlength=300)
+    assert (drawn <= 0.5 * np.maximum(per_event, 1) + 1).all()
+    without = many.streams["cubes"].counts == 0
+    assert without.any()
+    assert abs(drawn[without].mean() - 0.5) < 5 * 0.5 / without.sum() ** 0.5
+    windows, fill = np.prod(toy.GRID.streams[0].windows), np.prod(toy.GRID.streams[0].window)
+    assert {w for _, w, _ in empty} <= set(range(windows))
+    assert {p for _, _, p in empty} <= set(range(fill))
+
+
 def test_what_is_visible_does_not_depend_on_what_is_asked_for(events):
     plans = []
-    for view in (View(mask_ratio=0.5), View(mask_ratio=0.5, decode=0.2, visible=0.7)):
+    for view in (View(mask_ratio=0.5), View(mask_ratio=0.5, decode=0.2, visible=0.7, empty=1)):
         plans.append(toy.batch(toy.DETECTOR, events, view).plans[view].streams["cubes"])
     assert torch.equal(plans[0].patch, plans[1].patch)
     assert torch.equal(plans[0].values, plans[1].values)

@@ -15,6 +15,7 @@ SWITCHES = {
     f"{MAE}.view.drop": 0,  # arrays and tracks are always seen
     f"{MAE}.view.decode": 1,  # every hidden patch is decoded
     f"{MAE}.view.visible": 0,  # no visible one is
+    f"{MAE}.view.empty": 0,  # nor any that holds nothing
     f"{RELATIONAL}.view.probability": 0,  # the relational pass never takes part
     f"{RELATIONAL}.smoothing": 0,
     "stages.mae.optim.ema": 0,

@@ -217,6 +217,28 @@ def test_visible_patches_asked_for_are_decoded_and_cost_too(events):
     assert float(losses["cubes_charge"].detach()) == pytest.approx(float(wanted), rel=1e-5)
 
 
+def test_a_patch_that_holds_nothing_costs_what_is_predicted_there(events):
+    view = evolve(VIEW, empty=2.0)
+    made = toy.roughened(
+        toy.built(toy.DETECTOR, toy.stage(("mae", {"view": view, "hybrid": PLAIN})))
+    )
+    batch = toy.batch(toy.DETECTOR, events, view)
+    asked = batch.plans[view].streams["cubes"].asked
+    encoded = made.encode(batch)[view]
+    out = made.tasks["mae"](encoded, batch)
+    logits = out["cubes"][:, 0].detach().double().numpy()
+    holds = np.zeros(len(logits), bool)
+    holds[asked.token] = True
+    assert 0 < holds.sum() < len(logits) == len(asked.window)
+    hits = logits[asked.token, asked.cell]
+    cost = np.logaddexp(0, logits[holds]).sum() - hits.sum() + np.logaddexp(0, logits[~holds]).sum()
+    losses = made.tasks["mae"].losses(out, encoded, batch)
+    assert float(losses["cubes_occupancy"].detach()) == pytest.approx(cost / len(hits), rel=1e-5)
+    at_hits = out["cubes"][asked.token, 1:, asked.cell].detach().numpy()
+    wanted = huber(at_hits - asked.values.numpy()).mean()
+    assert float(losses["cubes_charge"].detach()) == pytest.approx(float(wanted), rel=1e-5)
+
+
 def test_the_decoder_sees_latents_and_nothing_else(events):
     """Of an event whose latents are replaced, every prediction changes; of others, none."""
     made = toy.roughened(built())
