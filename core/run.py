@@ -13,6 +13,7 @@ from .normalise import normalisation
 from .plugins import Registry
 from .produce import produce
 from .progress import Notify, Progress, silent
+from .ranks import Ranks
 from .recipe import Recipe
 from .results import results
 from .run_folder import Folder
@@ -40,13 +41,19 @@ def run(
     for name in chosen:
         if transfer := recipe.stages[name].transfer:
             _there(name, Path(transfer.checkpoint))
-    bench = prepared(recipe, registry, out, resume or stage is not None, workers, notify)
-    _enough(bench, chosen, stage is None)
-    share_cores(bench.workers)
+    ranks, going = Ranks.of(), resume or stage is not None
+    if ranks.first:
+        bench = prepared(recipe, registry, out, going, workers, notify, ranks)
+        _enough(bench, chosen, stage is None)
+    ranks.wait()
+    if not ranks.first:  # events, folder and normalisation are there now
+        bench = prepared(recipe, registry, out, True, workers, silent, ranks)
+    share_cores(bench.workers, ranks.local)
     for name in chosen:
         for seed in recipe.seeds if "/" in name else recipe.seeds[:1]:
             learn(bench, name, recipe.stages[name], seed)
-    return results(bench) if stage is None else out
+            ranks.wait()
+    return results(bench) if stage is None and ranks.first else out
 
 
 def _there(stage: str, checkpoint: Path) -> None:
@@ -67,10 +74,12 @@ def prepared(
     resume: bool = False,
     workers: int | None = None,
     notify: Notify = silent,
+    ranks: Ranks | None = None,
 ) -> Bench:
     """What the stages of a run in `out` share: its events are made, nothing is trained yet."""
+    ranks = ranks or Ranks()
     detector = registry.detector(recipe.detector)
-    folder = Folder.open(out, recipe, resume)
+    folder = Folder.open(out, recipe, resume, ranks.first)
     file = events(recipe, detector, folder, workers, notify)
     refuse(recipe, registry, detector, file)
     return Bench(
@@ -82,6 +91,7 @@ def prepared(
         folder=folder,
         workers=1 if workers is None else max(0, workers - 1),
         notify=notify,
+        ranks=ranks,
     )
 
 

@@ -28,13 +28,17 @@ LIBRARIES = ("intarsia", "torch", "lightning", "numpy", "numba", "h5py", "scikit
 
 @define
 class Folder:
-    """A run's folder. facts: what is known of the run, kept in ``run.json`` as it grows."""
+    """A run's folder. facts: what is known of the run, kept in ``run.json`` as it grows.
+
+    writes: whether this process keeps the facts; of several in one run, one does.
+    """
 
     path: Path
     facts: dict[str, Any] = field(factory=dict)
+    writes: bool = True
 
     @classmethod
-    def open(cls, path: Path, recipe: Recipe, resume: bool) -> Folder:
+    def open(cls, path: Path, recipe: Recipe, resume: bool, writes: bool = True) -> Folder:
         """Make the folder `path`, or go on in it.
 
         RunError if it holds something and `resume` is not given, or holds the run of another recipe.
@@ -53,16 +57,19 @@ class Folder:
                     f"(compare {there}); choose another --out"
                 )
         path.mkdir(parents=True, exist_ok=True)
-        with atomic(there) as half:
-            half.write_text(dump_yaml(recipe))
+        if writes:
+            with atomic(there) as half:
+                half.write_text(dump_yaml(recipe))
         known = path / "run.json"
-        folder = cls(path, json.loads(known.read_text()) if known.exists() else {})
+        folder = cls(path, json.loads(known.read_text()) if known.exists() else {}, writes)
         folder.note(recipe=dump(recipe), versions=versions(), hardware=hardware())
         return folder
 
     def note(self, **facts: Any) -> None:
         """Add `facts` to ``run.json``."""
         self.facts |= facts
+        if not self.writes:
+            return
         with atomic(self.path / "run.json") as half:
             half.write_text(json.dumps(self.facts, indent=1))
 

@@ -20,6 +20,7 @@ from .network import Network, kinds, network, views_of
 from .planner import Planner
 from .plugins import Registry
 from .progress import Notify
+from .ranks import Ranks
 from .recipe import Recipe, Stage
 from .recipe_load import dump
 from .run_folder import Folder, versions
@@ -43,6 +44,7 @@ class Bench:
     folder: Folder
     workers: int
     notify: Notify
+    ranks: Ranks = field(factory=Ranks)
     planner: Planner = field(init=False)
 
     @planner.default
@@ -172,11 +174,20 @@ def _setup(bench: Bench, name: str, stage: Stage, seed: int, done: int) -> Setup
         "seed": seed,
         "purpose": name.partition("/")[0],  # the starts of a stage see the same batches
         "labels": labels_wanted(bench, stage),
+        "rank": bench.ranks.rank,
+        "world": bench.ranks.world,
     }
     augment = chosen(bench.detector, stage.augment)
     train_sample = bench.sample(events, every, stage.batch, shuffle=True, augment=augment, **common)
     val_sample = bench.sample(bench.split("val"), every, stage.batch, **common)
-    return Setup(stage=stage, train=train_sample, val=val_sample, workers=bench.workers, done=done)
+    return Setup(
+        stage=stage,
+        train=train_sample,
+        val=val_sample,
+        workers=bench.workers,
+        done=done,
+        ranks=bench.ranks,
+    )
 
 
 def trained(bench: Bench, stage: Stage, checkpoint: Path) -> Network:

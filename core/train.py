@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 from attrs import frozen
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch import Callback, Trainer
 
 from .card import Card
@@ -29,6 +31,7 @@ ADVICE = (
     ".*Experiment logs directory.*",
     ".*GPU available but not used.*",
     ".*`training_step` returned `None`.*",
+    ".*functional.all_gather is deprecated.*",
 )
 
 
@@ -77,13 +80,14 @@ def train(
     return files
 
 
-def share_cores(workers: int) -> None:
+def share_cores(workers: int, processes: int = 1) -> None:
     """Leave a core to each loader worker: threads that wait for each other are far slower than few.
 
-    With no loader worker everything is done by one thread. Does nothing where the model runs on a GPU.
+    With no loader worker everything is done by one thread. processes: those that share the machine,
+    each with as many workers. Does nothing where the model runs on a GPU.
     """
     if not torch.cuda.is_available():
-        torch.set_num_threads(max(1, cores() - workers) if workers else 1)
+        torch.set_num_threads(max(1, cores() // processes - workers) if workers else 1)
 
 
 def finished(folder: Path) -> int:
@@ -94,15 +98,17 @@ def finished(folder: Path) -> int:
 
 def trainer(setup: Setup, callbacks: list[Callback]) -> Trainer:
     """A Lightning trainer without files or words of its own."""
-    stage = setup.stage
+    stage, ranks = setup.stage, setup.ranks
     return Trainer(
         max_epochs=stage.epochs - setup.done,
         check_val_every_n_epoch=_every(stage),
         callbacks=callbacks,
         precision="bf16-mixed" if _half(stage.precision) else "32-true",
         reload_dataloaders_every_n_epochs=1,
-        strategy="ddp_find_unused_parameters_true" if setup.train.world > 1 else "auto",
-        devices=setup.train.world,
+        strategy="ddp_find_unused_parameters_true" if ranks.world > 1 else "auto",
+        plugins=[TorchElasticEnvironment() if ranks.world > 1 else LightningEnvironment()],
+        devices=ranks.local,
+        num_nodes=ranks.world // ranks.local,
         use_distributed_sampler=False,
         logger=False,
         enable_checkpointing=False,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import torch
-from attrs import frozen
+from attrs import Factory, frozen
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
@@ -16,6 +16,7 @@ from .data import Sample, loader
 from .errors import RunError
 from .network import Network
 from .optim import adamw, averaging, schedule
+from .ranks import Ranks
 from .recipe import Stage
 
 
@@ -23,7 +24,8 @@ from .recipe import Stage
 class Setup:
     """A stage and what it learns from.
 
-    done: epochs finished before, when a run goes on. fresh: parameters that no checkpoint gave.
+    done: epochs finished before, when a run goes on. fresh: parameters that no checkpoint gave. ranks:
+    this process among those that train; both samples are its share.
     """
 
     stage: Stage
@@ -32,6 +34,7 @@ class Setup:
     workers: int
     done: int = 0
     fresh: frozenset[str] = frozenset()
+    ranks: Ranks = Factory(Ranks)
 
     @property
     def steps(self) -> int:

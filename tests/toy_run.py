@@ -92,7 +92,7 @@ def recipe(folder: Path, *overrides: str, text: str = RECIPE) -> Recipe:
 def run(recipe: Recipe, out: Path, **settings) -> Path:
     """`run` in this process alone, on one thread: on busy cores two threads wait for each other."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("intarsia.core.run.share_cores", lambda workers: None)
+        patch.setattr("intarsia.core.run.share_cores", lambda *_: None)
         return run_recipe(recipe, registry(), out, workers=1, **settings)
 
 

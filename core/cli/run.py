@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from intarsia.core.plugins import registry
+from intarsia.core.ranks import Ranks
 from intarsia.core.recipe import Recipe
 from intarsia.core.recipe_load import load
 
@@ -39,7 +40,8 @@ def run(
     found, seeds = registry(plugin or ()), [] if seed is None else [f"seeds=[{seed}]"]
     loaded = load(recipe, found, [*(overrides or ()), *seeds], scale)
     folder = out or Path("runs") / loaded.name
-    for line in plan(loaded, scale, stage, folder):
+    first = Ranks.of().first
+    for line in plan(loaded, scale, stage, folder) if first else ():
         say(line)
     from intarsia.core.run import run as run_recipe
 
@@ -51,7 +53,8 @@ def run(
     except KeyboardInterrupt:
         complain(f"{folder} keeps what is done: the same command with --resume goes on from there")
         raise
-    say(f"report  {result}" if stage is None else f"stage {stage} is in {result}")
+    if first:
+        say(f"report  {result}" if stage is None else f"stage {stage} is in {result}")
 
 
 def plan(recipe: Recipe, scale: str | None, stage: str | None, out: Path) -> list[str]:
