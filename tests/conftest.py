@@ -13,4 +13,4 @@ def _one_thread():
 @pytest.fixture
 def one_thread(monkeypatch):
     """Runs on one thread: two that share busy cores wait for each other most of the time."""
-    monkeypatch.setattr("intarsia.core.run.share_cores", lambda workers: None)
+    monkeypatch.setattr("intarsia.core.run.share_cores", lambda *_: None)
