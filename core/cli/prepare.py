@@ -76,10 +76,7 @@ def prepare(
     The format is found by suffix and content. The file is the same whatever the number of
     workers. The first event that cannot be read ends it, unless --skip-broken is given.
     """
-    if split not in ("", "train", "val", "test"):
-        raise typer.BadParameter(f"--split is train, val or test, not {split!r}")
-    if split and manifest:
-        raise typer.BadParameter("give --split or --manifest, not both")
+    _one_way(split, manifest)
     record = registry(plugin or ()).detector(detector)
     files, options = _sorted_out(inputs)
     if not files:
@@ -100,6 +97,14 @@ def prepare(
     with watch() as notify:
         made = prepare(record, files, out, how, notify)
     _tell(made, out, detector)
+
+
+def _one_way(split: str, manifest: Path | None) -> None:
+    """An error unless events are put into splits in one way."""
+    if split not in ("", "train", "val", "test"):
+        raise typer.BadParameter(f"--split is train, val or test, not {split!r}")
+    if split and manifest:
+        raise typer.BadParameter("give --split or --manifest, not both")
 
 
 def _tell(made: Prepared, out: Path, detector: str) -> None:
