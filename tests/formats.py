@@ -51,6 +51,13 @@ FORMATS = (
         write=lambda path: write_trees(path, fasercal.recoevent(6)),
     ),
     Format(
+        name="fasercal_recoevent_by_root",
+        detector=FASERCAL,
+        reader="recoevent",
+        suffix=".root",
+        write=lambda path: shutil.copyfile(larcv2.FILE.with_name("recoevent.root"), path),
+    ),
+    Format(
         name="pilarnet_larcv3",
         detector=PILARNET,
         reader="larcv3",

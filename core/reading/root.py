@@ -129,6 +129,15 @@ class Tree:
         with understood(name):
             return [[item for item in row if item is not None] for row in values]
 
+    def pointers(self, name: str, first: int, last: int) -> list[Any]:
+        """The object of each entry, None where the pointer is null."""
+        return list(self._read(name, first, last, "np"))
+
+    def described(self, name: str) -> bool:
+        """Whether there is a branch `name` and the file says what its bytes mean."""
+        branch = self._tree[self._paths[name]] if name in self._paths else None
+        return branch is not None and not isinstance(branch.interpretation, UnknownInterpretation)
+
     def mapped(
         self, name: str, members: Sequence[str], first: int, last: int
     ) -> tuple[Array, list[Array]]:

@@ -32,11 +32,16 @@ SIMULATION = Simulation(
 
 def _readers(geometry: Geometry) -> tuple[Reader, ...]:
     x, y, _ = geometry.shift
-    place = {"tilt": round(degrees(geometry.tilt), 9), "shift_x": x, "shift_y": y}
+    place: dict[str, float | str] = {
+        "tilt": round(degrees(geometry.tilt), 9),
+        "shift_x": x,
+        "shift_y": y,
+    }
+    options: dict[str, dict[str, float | str]] = {"npz": place, "recoevent": {"truth": ""}}
     about = {
         "npz": (".npz", "the authors' numpy archives, one event each"),
         "calevent": (".root", "calEvent: true hits of the GEANT4 simulation"),
-        "recoevent": (".root", "RecoEvent and MuonSpectrometer: voxels and fitted muons"),
+        "recoevent": (".root", "RecoEvent and MuonSpectrometer; truth: folder of their calEvent"),
     }
     return tuple(
         Reader(
@@ -44,7 +49,7 @@ def _readers(geometry: Geometry) -> tuple[Reader, ...]:
             suffixes=(suffix,),
             open=f"intarsia.detectors.fasercal.{name}_reader:open_{geometry.generation.lower()}",
             claims=f"intarsia.detectors.fasercal.{name}_reader:claims",
-            options=place if name == "npz" else {},
+            options=options.get(name, {}),
             about=what,
         )
         for name, (suffix, what) in about.items()

@@ -1,12 +1,11 @@
-"""Reconstructed events of the collaboration: voxels, and the flat tree of fitted muons.
+"""Reconstructed events of the collaboration: voxels, towers, fitted muons, and their truth.
 
 Source: rubbiaa/FASER, CoreUtils/TPORecoEvent.hh and TMuonSpect.hh, Batch/BatchReco.cc. Of
-``RecoEvent`` the voxel map is read, which uproot can; tracks and clusters (fMuTracks, fTKTracks,
-fPSTracks, PSClusters) have streamers of their own, which only the compiled dictionary knows. Hits of
-the AHCAL are not in these files but in those of ``calEvent``. ``MuonSpectrometer`` has one entry for
-each of ``RecoEvent``. The files hold neither event numbers nor truth that could be read: an event is
-called after the file and its entry. Where the geometry's sizes are not readable, the generation is
-the one of the detector that was asked for.
+``RecoEvent`` are read the voxel map, the towers and the interaction (fTPOEvent); tracks and clusters
+(fMuTracks, fTKTracks, fPSTracks, PSClustersX and Y) have streamers of their own, which only the
+compiled dictionary knows. ``MuonSpectrometer`` has one entry for each of ``RecoEvent``. What the files
+lack, hits of the AHCAL and whose each voxel is, is in the ``calEvent`` files of the same events, which
+the option ``truth`` names the folder of.
 """
 
 from __future__ import annotations
@@ -23,30 +22,40 @@ from intarsia.core.reading import Records, Rows, build, integers
 from intarsia.core.reading.root import Root, why_no_tree
 
 from . import DETECTORS, DICTIONARY
-from .calevent_reader import of_generation
+from .event_reader import Entry, Members, geometry_of, key_of, rear, truth_of
 from .generations import GENERATIONS
+from .joined_reader import joined
 
 _TREES = ("RecoEvent", "MuonSpectrometer")
 _MOST = 10  # tracks that the arrays of MuonSpectrometer have room for
 _VOXEL = ("ID", "RawEnergy", "ghost")
-_SIZES = ("geom_detector.rearCalNxy", "geom_detector.rearHCalNxy")
+_GEOMETRY, _TRUTH = "geom_detector.", "fTPOEvent"
+_REAR = ("rearCals.rearCalModule", "rearCals.rearHCalModule", "rearCals.rearMuCalDeposit")
 _MUON = ("charge", "px", "py", "pz", "chi2", "nDoF")
 
 
 class RecoEvents(Records):
-    """Entries of ``RecoEvent``, or of ``MuonSpectrometer`` in a file that has it alone."""
+    """Entries of ``RecoEvent``, or of ``MuonSpectrometer`` in a file that has it alone.
 
-    def __init__(self, path: Path, generation: str) -> None:
+    truth: folder of the ``calEvent`` files of these events, "" for none.
+    """
+
+    def __init__(self, path: Path, generation: str, truth: str = "") -> None:
         super().__init__(path)
-        self._detector, self._geometry = DETECTORS[generation], GENERATIONS[generation]
-        self._generation = generation
+        self._detector, self._generation = DETECTORS[generation], generation
+        self._geometry, self._truth = GENERATIONS[generation], truth
+        if truth and not Path(truth).is_dir():
+            raise EventError(f"truth: there is no folder {truth}")
         self._file = Root(self.path, DICTIONARY)
-        self._tree = self._file.tree(*_TREES)
-        self._muons = self._file.tree(*_TREES[::-1])
-        if self._muons.entries != self._tree.entries:
-            raise EventError(
-                f"MuonSpectrometer: {self._muons.entries} entries, RecoEvent {self._tree.entries}"
-            )
+        try:
+            self._tree = self._file.tree(*_TREES)
+            self._muons = self._file.tree(*_TREES[::-1])
+            if self._muons.entries != self._tree.entries:
+                many, few = self._muons.entries, self._tree.entries
+                raise EventError(f"MuonSpectrometer: {many} entries, RecoEvent {few}")
+        except BaseException:
+            self.close()
+            raise
 
     def __len__(self) -> int:
         return self._tree.entries
@@ -56,33 +65,41 @@ class RecoEvents(Records):
         self._file.close()
 
     def events(self, first: int, last: int) -> Events:
-        """Voxels with the collaboration's ghost flag, and fitted muons."""
-        streams = {}
-        if self._tree.name == "RecoEvent":
-            streams["3dcal"] = self._voxels(first, last)
-        if "ntracks" in self._muons and any(s.name == "muon" for s in self._detector.streams):
-            streams["muon"] = self._tracks(first, last)
-        found = re.search(r"_(\d+)_(\d+)_(\d+)", self.path.stem)
-        run = "_".join(found.groups()) if found else self.path.stem
-        return build(self._detector, [f"{run}/{i}" for i in range(first, last)], streams)
+        """Voxels with the collaboration's ghost flag, towers, fitted muons, truth."""
+        return Events.collate([self._event(i) for i in range(first, last)])
 
-    def _voxels(self, first: int, last: int) -> Rows:
-        for size, other in zip(*(self._sizes(n, first, last) for n in _SIZES), strict=True):
-            of_generation(size, other, self._generation)
+    def _event(self, entry: int) -> Events:
+        at, key, streams, truth = Entry(self._tree, entry), "", {}, {}
+        if all(f"{_GEOMETRY}{name}" in at for name in ("rearCalNxy", "rearHCalNxy")):
+            self._geometry = geometry_of(at, self._generation, _GEOMETRY)
+        if self._tree.name == "RecoEvent":
+            streams = {"3dcal": self._voxels(entry), **rear(at, self._geometry, *_REAR)}
+        if "ntracks" in self._muons and any(s.name == "muon" for s in self._detector.streams):
+            streams["muon"] = self._tracks(entry, entry + 1)
+        if self._tree.described(_TRUTH) and (
+            po := self._tree.pointers(_TRUTH, entry, entry + 1)[0]
+        ):
+            said = Members(po, _TRUTH)
+            key, truth = key_of(said), truth_of(said, self._geometry)
+        if self._truth:
+            return joined(self._detector, self._generation, self._truth, key, streams)
+        return build(self._detector, [key or self._name(entry)], streams, truth)
+
+    def _name(self, entry: int) -> str:
+        """What an event is called that does not say it."""
+        found = re.search(r"_(\d+)_(\d+)_(\d+)", self.path.stem)
+        return f"{'_'.join(found.groups()) if found else self.path.stem}/{entry}"
+
+    def _voxels(self, entry: int) -> Rows:
         names = [f"PSvoxelmap.second.{name}" for name in _VOXEL]
         if "PSvoxelmap" in self._tree and names[0] not in self._tree:
-            counts, (channel, energy, ghost) = self._tree.mapped("PSvoxelmap", _VOXEL, first, last)
+            table = self._tree.mapped("PSvoxelmap", _VOXEL, entry, entry + 1)
         else:
-            counts, (channel, energy, ghost) = self._tree.table(names, first, last)
+            table = self._tree.table(names, entry, entry + 1)
+        counts, (channel, energy, ghost) = table
         index = self._geometry.index(integers(channel, names[0]))
         flag = integers(ghost, names[2])
         return Rows(counts, {"index": index, "charge": energy, "ghost": flag})
-
-    def _sizes(self, name: str, first: int, last: int) -> list[int]:
-        """A size of the geometry that the file notes, for each entry; none if it does not."""
-        if name not in self._tree:
-            return []
-        return list(integers(self._tree.numbers(name, first, last), name, (None,)))
 
     def _tracks(self, first: int, last: int) -> Rows:
         """Tracks whose fit converged; one that did not has chi2 <= 0 or numbers never filled in."""

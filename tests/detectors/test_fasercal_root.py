@@ -1,5 +1,6 @@
 """The collaboration's ROOT files: as ROOT writes them, and as far as uproot can."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,13 @@ from writers.trees import write_trees
 
 from intarsia.core.errors import EventError
 from intarsia.core.events import checked
+from intarsia.core.reading import Rows
 from intarsia.core.reading.root import Root, _harmless
 from intarsia.detectors.fasercal import DETECTORS, DICTIONARY
 from intarsia.detectors.fasercal import calevent_reader as cal
 from intarsia.detectors.fasercal import recoevent_reader as reco
 from intarsia.detectors.fasercal.generations import GENERATIONS, SPECTROMETER
+from intarsia.detectors.fasercal.joined_reader import _labelled
 
 GENUINE = Path(__file__).parent.parent / "genuine"
 
@@ -156,6 +159,81 @@ def test_recoevent_gives_voxels_and_fitted_muons(tmp_path):
     world = np.stack([np.concatenate(flat[f"p{a}"]) for a in "xyz"], axis=1)
     np.testing.assert_allclose(muon["momentum"] @ GENERATIONS["B"].rotation.T, world, rtol=1e-4, atol=1e-4)  # fmt: skip
     assert np.isnan(muon["sigma"]).all()
+
+
+def test_what_root_wrote_of_reconstructed_events_is_read():
+    events = read(reco, GENUINE / "recoevent.root")
+    assert events.keys == ("200/7", "200/8")
+    table = events.streams["3dcal"]
+    assert table.counts.tolist() == [2, 3]
+    assert table["index"].tolist() == [
+        [5, 6, 67],
+        [47, 0, 180],
+        [5, 6, 67],
+        [6, 6, 67],
+        [47, 0, 180],
+    ]
+    assert table["charge"].tolist() == [2.5, 0.5, 2.5, 2.5, 0.5]
+    assert table["ghost"].tolist() == [0, 1, 0, 0, 1]
+    assert events.streams["ecal"]["energy"][:, 0, 3].tolist() == [120.5, 120.5]
+    simulated = read(cal, GENUINE / "calevent.root")
+    assert set(events.truth) == set(simulated.truth)
+    for name, values in simulated.truth.items():
+        np.testing.assert_array_equal(events.truth[name][:1], values)
+
+
+def joined(tmp_path, name, first=0):
+    shutil.copy(GENUINE / "calevent.root", tmp_path / name)
+    opened = reco.open_b(GENUINE / "recoevent.root", truth=str(tmp_path))
+    with opened:
+        return checked(opened.read(first, first + 1), DETECTORS["B"])
+
+
+def test_reconstruction_and_simulation_of_an_event_are_joined(tmp_path):
+    events = joined(tmp_path, "FASERG4-Tcalevent_200_7_numuCC.root")
+    simulated = read(cal, GENUINE / "calevent.root")
+    table = events.streams["3dcal"]
+    assert table["charge"].tolist() == [2.5, 0.5]
+    assert table["ghost"].tolist() == [0, 1]
+    assert table["hierarchy"][0].tolist() == [0, 0.75, 0.25]
+    assert table["category"][0].tolist() == [0.25, 0.75, 0]
+    assert np.isnan(table["hierarchy"][1]).all()
+    assert np.flatnonzero(events.streams["ecal"]["energy"]).tolist() == [3]  # as reconstructed
+    for name in ("ahcal", "muon"):
+        for column, values in simulated.streams[name].columns.items():
+            np.testing.assert_array_equal(events.streams[name][column], values)
+    assert (events.keys, set(events.truth)) == (("200/7",), set(simulated.truth))
+
+
+def test_a_voxel_without_true_energy_is_a_ghost():
+    index = np.array([[9, 0, 0], [1, 2, 3], [4, 5, 6], [0, 0, 0]])
+    ones = np.ones((3, 3)) / 3
+    columns = {"index": index[:3], "charge": np.array([1e-4, 5.0, 7.0])}
+    true = Rows(np.array([3]), columns | {"hierarchy": ones, "category": ones})
+    fields = {"index": index[::-1], "charge": np.ones(4), "ghost": np.array([0, 1, 0, 0])}
+    found = _labelled(Rows(np.array([4]), fields), true).columns
+    assert found["ghost"].tolist() == [1, 1, 0, 1]  # unmatched, said to be one, real, too faint
+    assert np.isfinite(found["category"]).all(axis=1).tolist() == [False, False, True, False]
+    none = Rows(np.array([0]), {name: values[:0] for name, values in true.columns.items()})
+    assert _labelled(Rows(np.array([4]), fields), none).columns["ghost"].tolist() == [1] * 4
+
+
+def test_what_cannot_be_joined_is_named(tmp_path):
+    name = "FASERG4-Tcalevent_200_8"
+    with pytest.raises(EventError, match=rf"event 1: truth: must be one {name}\.root or {name}_\*"):
+        joined(tmp_path, "FASERG4-Tcalevent_200_7.root", 1)
+    with pytest.raises(EventError, match=rf"{name}\.root is of event 200/7, not 200/8"):
+        joined(tmp_path, f"{name}.root", 1)
+    with pytest.raises(EventError, match=rf"not {name}\.root, {name}_x\.root"):
+        joined(tmp_path, f"{name}_x.root", 1)
+    with pytest.raises(EventError, match="truth: there is no folder nowhere"):
+        reco.open_b(GENUINE / "recoevent.root", truth="nowhere")
+    path = write_trees(tmp_path / "a.root", recoevent(1))
+    with (
+        reco.open_b(path, truth=str(tmp_path)) as opened,
+        pytest.raises(EventError, match="fTPOEvent: does not say which event it is"),
+    ):
+        opened.read(0, 1)
 
 
 def test_fits_that_did_not_converge_are_no_tracks(tmp_path):
