@@ -107,6 +107,13 @@ def _one_way(split: str, manifest: Path | None) -> None:
         raise typer.BadParameter("give --split or --manifest, not both")
 
 
+def _check(split: str, manifest: Path | None) -> None:
+    if split not in ("", "train", "val", "test"):
+        raise typer.BadParameter(f"--split is train, val or test, not {split!r}")
+    if split and manifest:
+        raise typer.BadParameter("give --split or --manifest, not both")
+
+
 def _tell(made: Prepared, out: Path, detector: str) -> None:
     """Say what was done and what was left out."""
     for line in made.left_out[:_SHOWN]:
