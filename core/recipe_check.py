@@ -212,7 +212,10 @@ def _published(
                 f"no stage has this task{suggest(name, tasks)} (it has: {has})",
             )
             continue
-        named = registry.task(tasks[name].kind).needs(tasks[name].options, detector).truth
+        try:
+            named = registry.task(tasks[name].kind).needs(tasks[name].options, detector).truth
+        except IntarsiaError:  # told of the task itself
+            continue
         n = next((len(t.classes) for t in detector.truth if t.name in named), 0)
         confusion = given.get("confusion") if isinstance(given, dict) else None
         for method, rows in confusion.items() if isinstance(confusion, dict) else ():

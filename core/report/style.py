@@ -17,8 +17,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from intarsia.core.events import Array
 
-# M. Petroff, arXiv:2107.02270: six colours of nearly equal weight, also to the colour-blind.
-COLOURS = ("#5790fc", "#f89c20", "#e42536", "#964a8b", "#9c9ca1", "#7a21dd")
+# M. Petroff, arXiv:2107.02270: six colours of nearly equal weight, also to the colour-blind, and two more
+# of the set of ten.
+COLOURS = ("#5790fc", "#f89c20", "#e42536", "#964a8b", "#9c9ca1", "#7a21dd", "#a96b59", "#b9ac70")
 GREY, LIGHT, INK = "#9c9ca1", "#e4e4e8", "#222228"
 
 # Starts keep their colour in all figures.
@@ -26,6 +27,8 @@ STARTS = {
     "scratch": COLOURS[1],
     "mae": COLOURS[0],
     "mae_rel": COLOURS[3],
+    "transferred": COLOURS[2],
+    "transferred_patches": COLOURS[5],
     "random": COLOURS[4],
     "hand_features": INK,
 }
@@ -86,6 +89,7 @@ def title(start: str) -> str:
         "scratch": "from scratch",
         "mae": "MAE",
         "mae_rel": "MAE + Rel",
+        "transferred_patches": "transferred with patches",
         "random": "random encoder",
         "hand_features": "hand-made features",
     }
