@@ -15,8 +15,10 @@ from intarsia.core.errors import RunError
 from intarsia.core.events import Events, checked
 from intarsia.core.simulation import charm, decays
 from intarsia.core.simulation.materials import material
+from intarsia.core.simulation.particles import PI_PLUS, PROTON
 from intarsia.core.simulation.random import seeded
-from intarsia.core.simulation.store import LIGHT, clear
+from intarsia.core.simulation.store import LEFT, LIGHT, clear
+from intarsia.core.simulation.transport import transport
 from intarsia.detectors.fasercal import FASERCAL, THREEDCAL, interaction
 from intarsia.detectors.fasercal.beam import MIXES, table
 from intarsia.detectors.fasercal.generations import GENERATION_B as GEOMETRY
@@ -56,6 +58,32 @@ def test_radiation_lengths_of_a_module():
     al, tungsten, pvt, al2, _ = thick * m.matter[m.layers[:5, 2].astype(int), 0]
     assert (tungsten, pvt) == (pytest.approx(0.285, abs=2e-3), pytest.approx(0.470, abs=2e-3))
     assert al + al2 == pytest.approx(0.112, abs=2e-3)
+
+
+def test_interaction_lengths_of_a_module():
+    m = workspace("balanced", "PVT").medium
+    thick = m.layers[:4, 1] - m.layers[:4, 0]
+    of = m.layers[:4, 2].astype(int)
+    # PDG, mm: nuclear interaction lengths of PVT 787.8, W 99.4, Al 397.2; of pions 1101.7, 113.3, 506.5
+    nuclear, pion = 200 / 787.8 + 1 / 99.4 + 10 / 397.2, 200 / 1101.7 + 1 / 113.3 + 10 / 506.5
+    assert (thick * m.matter[of, 1]).sum() == pytest.approx(nuclear, rel=2e-3)
+    assert (thick * m.matter[of, 2]).sum() == pytest.approx(pion, rel=2e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "lengths"), [(PROTON, 2.89), (PI_PLUS, 2.10)])
+def test_hadrons_get_through_the_3dcal_as_its_interaction_lengths_say(kind, lengths):
+    space, whole, n = workspace("balanced", "PVT"), 0, 1500
+    front = space.medium.layers[0, 0] + 0.01
+    for event in range(n):
+        clear(space.store)
+        space.store.stack[0] = [kind, 1.0, 1.0, front, 0.0, 0.0, 1.0, 2e4, 0.0, 0.0]
+        space.store.used[0] = 1
+        transport(space.store, space.medium, seeded(9, event))
+        left = space.store.left[: space.store.used[LEFT]]
+        whole += (left[(left[:, 0] == kind) & (left[:, 8] == 0.0), 7] > 0.9 * 2e4).any()
+    # slow ones aside, only what never collided is of the first generation: e^-2.89 of 1500 are 83
+    assert -math.log(whole / n) == pytest.approx(lengths, rel=0.10)
 
 
 def test_events_are_what_the_declaration_says(events):

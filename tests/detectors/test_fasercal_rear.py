@@ -5,6 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from intarsia.core.simulation.ionisation import mean_loss
+from intarsia.core.simulation.materials import material
+from intarsia.core.simulation.particles import M_MU, MU_MINUS
 from intarsia.core.simulation.random import seeded
 from intarsia.detectors.fasercal import rear
 from intarsia.detectors.fasercal.generations import GENERATION_B
@@ -41,3 +44,26 @@ def test_pions_that_shower_in_the_ahcal(energy, response):
     )
     assert mean == pytest.approx(response, rel=0.06)
     assert term == pytest.approx(0.576, rel=0.20)  # CALICE, arXiv:1207.4210
+
+
+def punched_through(energy):
+    """Energies in MeV behind the AHCAL of muons of `energy` along its axis."""
+    left, muons, out = np.zeros((1, 9)), np.zeros((1, 6)), []
+    left[0] = [MU_MINUS, 57.0, 57.0, R.sizes[0] - 1.0, 0.0, 0.0, 1.0, energy, 0.0]
+    for event in range(50):
+        if rear.respond(R, seeded(2, event), left, 1, muons):
+            out.append(math.hypot(1e3 * muons[0, 4], M_MU) - M_MU)
+    return out
+
+
+def test_muons_punch_through_the_calorimeters_with_what_iron_and_lead_leave_them():
+    # Bethe's mean loss and PDG's b (1 TeV: 3.4e-6 in Fe, 8.8e-6 cm2/g in Pb; 0.7 of it at 20 GeV)
+    layers = [("Pb", 132.0), ("PS", 264.0 + 120.0), ("Fe", 800.0)]
+    energy = 2e4
+    bg = np.array([energy / M_MU])
+    ionised = sum(t * mean_loss(bg, material(m))[0] for m, t in layers)
+    radiated = sum(0.7e-7 * material(m).b * material(m).density * t * energy for m, t in layers)
+    out = punched_through(energy)
+    assert len(out) == 50
+    assert energy - np.mean(out) == pytest.approx(ionised + radiated, rel=0.10)
+    assert punched_through(1500.0) == []

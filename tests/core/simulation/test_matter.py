@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from particle import Particle
+from scipy.optimize import curve_fit
 from scipy.stats import landau as scipy_landau
 
 from intarsia.core.errors import DeclarationError
@@ -109,21 +110,36 @@ def test_scattering_follows_highland():
     assert highland(t) * (13.6 / p) ** 2 == pytest.approx(expected**2, rel=1e-6)
 
 
-@pytest.mark.parametrize(("kind", "shift"), [(particles.ELECTRON, -0.5), (particles.GAMMA, 0.5)])
-def test_shower_maximum(kind, shift):
-    profile, total = np.zeros(150), 0.0
-    n = 60
+def shower_maximum(kind, energy, n):
+    """Depth in X0 where a gamma law fitted to the mean profile is highest, and the energy seen."""
+    profile = np.zeros(150)
     for event in range(n):
-        z, deposit, _ = shoot(DEEP, kind, 20e3, event)
-        energy = deposit[:, :3].sum(1)
-        profile += np.bincount(z, energy, 150)
-        total += energy.sum() / 20e3 / n
+        z, deposit, _ = shoot(DEEP, kind, energy, event)
+        profile += np.bincount(z, deposit[:, :3].sum(1), 150)
     t = (np.arange(150) + 0.5) * 40 / 425.4
-    # A gamma law t^(a-1) exp(-b t) has its maximum at mean - 1/b = mean - variance / mean
-    mean = (profile * t).sum() / profile.sum()
-    variance = (profile * t**2).sum() / profile.sum() - mean**2
-    assert mean - variance / mean == pytest.approx(math.log(20e3 / 93.1) + shift, abs=0.5)
-    assert 0.9 < total <= 1.0  # the rest leaves, or was too soft to follow
+
+    def law(t, size, a, b):
+        return size * (b * t) ** (a - 1) * np.exp(-b * t)
+
+    (_, a, b), _ = curve_fit(law, t, profile / profile.max(), (1.0, 3.0, 0.5))
+    return (a - 1) / b, profile.sum() / n / energy
+
+
+def test_shower_maximum():
+    electron, seen = shower_maximum(particles.ELECTRON, 20e3, 100)
+    assert 0.9 < seen <= 1.0  # the rest leaves, or was too soft to follow
+    assert electron == pytest.approx(math.log(20e3 / 93.1) - 0.5, rel=0.10)  # PDG 34.5
+    # Grindhammer and Peters, hep-ex/0001020, with their critical energy 2.66 (X0 Z / A)^1.1
+    grindhammer = math.log(20e3 / (2.66 * (43.9 * 0.54141) ** 1.1)) - 0.858
+    assert electron == pytest.approx(grindhammer, rel=0.05)
+    # one radiation length more for each factor e
+    lower, _ = shower_maximum(particles.ELECTRON, 20e3 / math.e**2, 200)
+    assert electron - lower == pytest.approx(2.0, rel=0.10)
+    # A photon flies 9/7 X0, then two electrons share its energy: -1/2 X0, the mean of ln x if shares
+    # x are even and weighted by x. (PDG: 1 in all, 0.2 more)
+    photon, _ = shower_maximum(particles.GAMMA, 20e3, 200)
+    assert photon - electron == pytest.approx(9 / 7 - 1 / 2, abs=0.2)
+    assert photon == pytest.approx(grindhammer + 9 / 7 - 1 / 2, rel=0.07)
 
 
 def test_photons_convert_within_nine_sevenths_of_a_radiation_length():

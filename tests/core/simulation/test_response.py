@@ -31,24 +31,41 @@ def test_fast_photons_make_seven_ninths_of_a_pair_per_radiation_length():
     assert pairs[place(1.0)] == 0.0
 
 
-MOLIERE = 425.4 * 21.2 / 93.1  # mm, PDG 34.5: X0 E_s / E_c of polyvinyltoluene
+CRITICAL = {"PVT": 93.1, "Al": 42.70, "Fe": 21.68, "W": 7.97, "Pb": 7.43}  # MeV, PDG
+
+
+def contained(name, kind=particles.ELECTRON, energy=3000.0, events=40):
+    """Of showers in an endless block: radii where the sum of the energy is 0.9, and its shares.
+
+    Radii in Moliere radii X0 21.2 MeV / E_c (PDG 34.5), shares within 1, 2 and 3.5 of them.
+    """
+    x0 = material(name).radiation_length
+    pitch = x0 * 21.2 / CRITICAL[name] / 6
+    planes = int(20 * x0 / pitch)
+    where = block([(planes * pitch, name, True)], 120, pitch, planes)
+    total, bins = np.zeros(2000), np.linspace(0.0, 40.0, 2001)
+    for event in range(events):
+        (x, y, _), e, _ = shoot(where, kind, energy, event)
+        radius = np.hypot((x - 59.5) - 0.1 / pitch, (y - 59.5) - 0.1 / pitch) / 6
+        total += np.histogram(radius, bins, weights=e)[0]
+    assert total.sum() / events / energy == pytest.approx(1.0, abs=0.02)  # none is lost
+    share = np.append(0.0, np.cumsum(total)) / total.sum()
+    return np.interp(0.9, share, bins), np.interp((1.0, 2.0, 3.5), bins, share)
 
 
 @pytest.mark.parametrize("kind", [particles.ELECTRON, particles.GAMMA])
 def test_nine_tenths_of_a_shower_are_within_molieres_radius(kind):
-    where = block([(8000.0, "PVT", True)], 120, 20.0, 400)
-    radius, deposit = [], []
-    for event in range(30):
-        (x, y, _), e, _ = shoot(where, kind, 3000.0, event)
-        radius.append(np.hypot((x - 59.5) * 20 - 0.1, (y - 59.5) * 20 - 0.1))
-        deposit.append(e)
-    r, e = np.concatenate(radius), np.concatenate(deposit)
-    share = [e[r < n * MOLIERE].sum() / e.sum() for n in (1.0, 2.0, 3.5)]
+    _, share = contained("PVT", kind)
     assert share == pytest.approx([0.90, 0.95, 0.99], abs=0.03)  # PDG 34.5
-    order = np.argsort(r)
-    r90 = r[order][np.searchsorted(np.cumsum(e[order]), 0.9 * e.sum())]
-    assert 0.95 < r90 / MOLIERE < 1.2
-    assert e.sum() / 30 / 3000 == pytest.approx(1.0, abs=0.01)  # none is lost
+
+
+def test_the_radius_of_nine_tenths_is_molieres_on_average_over_materials():
+    # The PDG's rule is an average. Light materials have more soft photons, which fly far
+    radius, share = zip(*(contained(name) for name in CRITICAL), strict=True)
+    assert np.mean(radius) == pytest.approx(1.0, abs=0.10)
+    assert np.mean(share, axis=0) == pytest.approx([0.90, 0.95, 0.99], abs=0.015)
+    light, heavy = radius[:3], radius[3:]
+    assert max(heavy) < 1.0 < min(light) < max(light) < 1.3
 
 
 def test_muons_lose_the_mean_of_bethe_and_radiation():
