@@ -14,11 +14,10 @@ import numpy as np
 
 from intarsia.core.errors import EventError
 from intarsia.core.events import Array, Events
-from intarsia.core.reading import Records, Rows, build, merge
-from intarsia.core.reading.root import Root, member, why_no_tree
+from intarsia.core.reading import Rows, build, merge
+from intarsia.core.reading.root import member, why_no_tree
 
-from . import DETECTORS, DICTIONARY
-from .event_reader import Entry, geometry_of, key_of, rear, tau_mode, truth_of
+from .event_reader import Entries, Entry, geometry_of, key_of, rear, tau_mode, truth_of
 from .geometry import Geometry
 from .labels import BACKGROUND, PRIMARY, SECONDARY, category
 from .mutag_reader import muons
@@ -28,27 +27,14 @@ _REAR = ("rearcal", "rearhcal", "rearmucal")
 _SILICON = 10**11  # channel numbers from here on are of the silicon tracker
 
 
-class CalEvents(Records):
+class CalEvents(Entries):
     """The entries of a ``calEvent`` tree; normally one."""
 
     def __init__(self, path: Path, generation: str) -> None:
-        super().__init__(path)
-        self._detector, self._generation = DETECTORS[generation], generation
-        self._file = Root(self.path, DICTIONARY)
-        self._tree = self._file.tree("calEvent")
+        super().__init__(path, generation, "calEvent")
 
-    def __len__(self) -> int:
-        return self._tree.entries
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-    def events(self, first: int, last: int) -> Events:
-        """Events of some entries."""
-        return Events.collate([self._event(i) for i in range(first, last)])
-
-    def _event(self, entry: int) -> Events:
+    def event(self, entry: int) -> Events:
+        """The event of one entry."""
         key, streams, truth = self.parts(entry)
         return build(self._detector, [key], streams, truth)
 

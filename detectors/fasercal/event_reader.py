@@ -6,19 +6,50 @@ Source: rubbiaa/FASER, CoreUtils/TcalEvent.hh and TPOEvent.hh.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from attrs import evolve
 
 from intarsia.core.errors import EventError
-from intarsia.core.events import Array
-from intarsia.core.reading import Rows, integers, merge, numbers
-from intarsia.core.reading.root import Tree, member
+from intarsia.core.events import Array, Events
+from intarsia.core.reading import Records, Rows, integers, merge, numbers
+from intarsia.core.reading.root import Root, Tree, member
 
+from . import DETECTORS, DICTIONARY
 from .generations import GENERATIONS
 from .geometry import Channels, Geometry
 from .labels import charm, flavour, known
+
+
+class Entries(Records):
+    """The entries of the first of `trees` that a file has, each an event of a generation."""
+
+    def __init__(self, path: Path, generation: str, *trees: str) -> None:
+        super().__init__(path)
+        self._detector, self._generation = DETECTORS[generation], generation
+        self._file = Root(self.path, DICTIONARY)
+        try:
+            self._tree = self._file.tree(*trees)
+        except BaseException:
+            self.close()
+            raise
+
+    def __len__(self) -> int:
+        return self._tree.entries
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def events(self, first: int, last: int) -> Events:
+        """Events of some entries."""
+        return Events.collate([self.event(i) for i in range(first, last)])
+
+    @abstractmethod
+    def event(self, entry: int) -> Events:
+        """The event of one entry."""
 
 
 class Said(ABC):

@@ -18,11 +18,10 @@ import numpy as np
 
 from intarsia.core.errors import EventError
 from intarsia.core.events import Array, Events
-from intarsia.core.reading import Records, Rows, build, integers
-from intarsia.core.reading.root import Root, why_no_tree
+from intarsia.core.reading import Rows, build, integers
+from intarsia.core.reading.root import why_no_tree
 
-from . import DETECTORS, DICTIONARY
-from .event_reader import Entry, Members, geometry_of, key_of, rear, truth_of
+from .event_reader import Entries, Entry, Members, geometry_of, key_of, rear, truth_of
 from .generations import GENERATIONS
 from .joined_reader import joined
 
@@ -34,41 +33,26 @@ _REAR = ("rearCals.rearCalModule", "rearCals.rearHCalModule", "rearCals.rearMuCa
 _MUON = ("charge", "px", "py", "pz", "chi2", "nDoF")
 
 
-class RecoEvents(Records):
+class RecoEvents(Entries):
     """Entries of ``RecoEvent``, or of ``MuonSpectrometer`` in a file that has it alone.
 
     truth: folder of the ``calEvent`` files of these events, "" for none.
     """
 
     def __init__(self, path: Path, generation: str, truth: str = "") -> None:
-        super().__init__(path)
-        self._detector, self._generation = DETECTORS[generation], generation
-        self._geometry, self._truth = GENERATIONS[generation], truth
         if truth and not Path(truth).is_dir():
             raise EventError(f"truth: there is no folder {truth}")
-        self._file = Root(self.path, DICTIONARY)
-        try:
-            self._tree = self._file.tree(*_TREES)
-            self._muons = self._file.tree(*_TREES[::-1])
-            if self._muons.entries != self._tree.entries:
-                many, few = self._muons.entries, self._tree.entries
-                raise EventError(f"MuonSpectrometer: {many} entries, RecoEvent {few}")
-        except BaseException:
+        super().__init__(path, generation, *_TREES)
+        self._geometry, self._truth = GENERATIONS[generation], truth
+        self._muons = self._file.tree(*_TREES[::-1])
+        if self._muons.entries != len(self):
             self.close()
-            raise
+            raise EventError(
+                f"MuonSpectrometer: {self._muons.entries} entries, RecoEvent {len(self)}"
+            )
 
-    def __len__(self) -> int:
-        return self._tree.entries
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-    def events(self, first: int, last: int) -> Events:
+    def event(self, entry: int) -> Events:
         """Voxels with the collaboration's ghost flag, towers, fitted muons, truth."""
-        return Events.collate([self._event(i) for i in range(first, last)])
-
-    def _event(self, entry: int) -> Events:
         at, key, streams, truth = Entry(self._tree, entry), "", {}, {}
         if all(f"{_GEOMETRY}{name}" in at for name in ("rearCalNxy", "rearHCalNxy")):
             self._geometry = geometry_of(at, self._generation, _GEOMETRY)
