@@ -290,13 +290,14 @@ def test_it_runs_from_events_to_report(recipe, events, tmp_path, one_thread, req
         stages = {
             n: evolve(s, transfer=s.transfer and evolve(s.transfer, checkpoint=lent))
             for n, s in small.stages.items()
+            if recipe.name == "superfgd_transfer" or not n.endswith("_patches")  # once is enough
         }
         small = evolve(small, stages=stages)
     page = run(small, REGISTRY, tmp_path / "run", workers=1)
     assert page.is_file()
-    for name in recipe.stages:
+    for name in small.stages:
         assert (tmp_path / "run" / name / "best.safetensors").is_file()
-    starts = {n.partition("/")[2] for n in recipe.stages if "/" in n}
+    starts = {n.partition("/")[2] for n in small.stages if "/" in n}
     files = {p.stem for p in (tmp_path / "run").glob("predictions/*.h5")}
     assert starts <= files
     assert (tmp_path / "run" / "metrics.json").exists() == bool(starts)
