@@ -29,8 +29,8 @@ from .particles import (
     PROTON,
 )
 from .random import exponential, uniform
-from .steps import NUDGE, PATIENCE, box_of, cross, ionise, outside, reach, scatter, slab_of
-from .store import Store, cell_of, deposit, leave, locate, push
+from .steps import NUDGE, PATIENCE, box_of, ionise, onwards, reach, scatter, slab_of
+from .store import Store, cell_of, deposit, locate, push
 from .tables import place
 from .vectors import Vector
 
@@ -166,15 +166,7 @@ def follow_charged(s: Store, medium: Medium, state: Array, row: Array) -> None:
         elif event == DECAY:
             decay(s.stack, s.used, state, kind, at, way, energy, own + 1.0)
             return
-        if outside(box, at):
-            leave(s.left, s.used, row, at, way, energy)
+        layer, at = onwards(s, layers, box, slab, row, layer, at, way, energy)
+        if layer < 0:
             return
-        if at[2] >= slab[1] or at[2] <= slab[0]:
-            layer, z = cross(layers, layer, at[2], way[2])
-            at = (at[0], at[1], z)
-            if layer < 0:
-                return
-            if layer == layers.shape[0]:
-                leave(s.left, s.used, row, (at[0], at[1], slab[1]), way, energy)
-                return
-            slab = slab_of(layers, layer)
+        slab = slab_of(layers, layer)

@@ -16,8 +16,8 @@ from .ionisation import CUT
 from .medium import Medium
 from .particles import M_E
 from .random import exponential, uniform
-from .steps import NUDGE, PATIENCE, box_of, cross, ionise, outside, reach, scatter, slab_of
-from .store import Store, leave, locate
+from .steps import NUDGE, PATIENCE, box_of, ionise, onwards, reach, scatter, slab_of
+from .store import Store, locate
 from .tables import place
 from .vectors import Vector
 
@@ -83,15 +83,7 @@ def follow_electron(s: Store, medium: Medium, state: Array, row: Array) -> None:
         if struck and walked > path - NUDGE:
             energy -= _hard(s, medium, state, m, at, way, energy, hard, own + 1.0)
             due = exponential(state)
-        if outside(box, at):
-            leave(s.left, s.used, row, at, way, energy)
+        layer, at = onwards(s, layers, box, slab, row, layer, at, way, energy)
+        if layer < 0:
             return
-        if at[2] >= slab[1] or at[2] <= slab[0]:
-            layer, z = cross(layers, layer, at[2], way[2])
-            at = (at[0], at[1], z)
-            if layer < 0:
-                return
-            if layer == layers.shape[0]:
-                leave(s.left, s.used, row, (at[0], at[1], slab[1]), way, energy)
-                return
-            slab = slab_of(layers, layer)
+        slab = slab_of(layers, layer)

@@ -14,7 +14,7 @@ from .compiled import Array, compiled, inlined
 from .ionisation import LANDAU_SIZE, SPREAD_SIZE, SPREAD_STEPS
 from .medium import Medium
 from .random import normals, uniform
-from .store import Store, deposit
+from .store import Store, deposit, leave
 from .vectors import Vector, deflect
 
 NUDGE = 1e-5  # mm beyond a border, so that the next step begins behind it
@@ -136,6 +136,24 @@ def cross(layers: Array, layer: int, z: float, uz: float) -> tuple[int, float]:
         return layer, z if layer < 0 else min(z, layers[layer, 1] - NUDGE)
     # a deflection while stepping over the border sends it back
     return layer, min(max(z, low + NUDGE), high - NUDGE) if z > high or z < low else z
+
+
+@inlined
+def onwards(
+    s: Store, layers: Array, box: Box, slab: Slab, row: Array, layer: int, at: Vector, way: Vector,
+    energy: float,
+) -> tuple[int, Vector]:  # fmt: skip
+    """Layer and place of the particle of `row` after a step in `slab`; layer -1 if it has left."""
+    if outside(box, at):
+        leave(s.left, s.used, row, at, way, energy)
+        return -1, at
+    if at[2] > slab[0] and at[2] < slab[1]:
+        return layer, at
+    layer, z = cross(layers, layer, at[2], way[2])
+    if layer == layers.shape[0]:
+        leave(s.left, s.used, row, (at[0], at[1], slab[1]), way, energy)
+        return -1, at
+    return layer, (at[0], at[1], z)
 
 
 @inlined
