@@ -159,7 +159,15 @@ class Tree:
                 raise EventError(
                     f"{name}: its bytes are not described in the file; {self._dictionary}"
                 )
-            values = branch.array(how, entry_start=first, entry_stop=last, library=library)
+            try:
+                values = branch.array(how, entry_start=first, entry_stop=last, library=library)
+            except Exception as fault:
+                if not isinstance(how, uproot.AsObjects):
+                    raise
+                raise EventError(
+                    f"{name}: does not read as the file describes it ({type(fault).__name__}): it is "
+                    f"damaged, or of a class that writes itself; {self._dictionary}"
+                ) from fault
         if len(values) != last - first:
             raise EventError(f"{name}: has {len(values)} of {last - first} entries")
         return values

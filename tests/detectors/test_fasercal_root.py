@@ -269,6 +269,17 @@ def test_a_branch_that_needs_the_dictionary_is_named(tmp_path, monkeypatch):
     file.close()
 
 
+def test_a_branch_whose_class_writes_itself_is_named():
+    file = Root(GENUINE / "recoevent.root", DICTIONARY)
+    with pytest.raises(EventError) as caught:
+        file.tree("RecoEvent").objects("fMuTracks", 0, 1)
+    assert str(caught.value) == (
+        "fMuTracks: does not read as the file describes it (DeserializationError): it is damaged, or "
+        f"of a class that writes itself; {DICTIONARY}"
+    )
+    file.close()
+
+
 def test_files_that_are_not_these_are_named(tmp_path):
     (tmp_path / "a.root").write_text("no")
     for module in (cal, reco):
