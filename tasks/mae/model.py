@@ -52,7 +52,8 @@ class MaskedAutoencoder(TaskModule):
                 self.voxels[stream.name] = head
                 self.voxel_losses[stream.name] = VoxelLoss(options.hybrid, stream)
             elif isinstance(stream, DenseArray | TrackSet):
-                self.terms += (stream.name,)
+                count = (f"{stream.name}_count",) if isinstance(stream, TrackSet) else ()
+                self.terms += (*count, stream.name)
                 self.queries[stream.name] = nn.Parameter(torch.randn(width) * 0.02)
                 self.single[stream.name] = nn.Linear(width, _numbers(stream))
 
@@ -74,7 +75,11 @@ class MaskedAutoencoder(TaskModule):
     def losses(
         self, out: Mapping[str, Tensor], encoded: Encoded, batch: Batch
     ) -> dict[str, Tensor]:
-        """Occupancy and charge of each voxel stream, one regression for each other stream."""
+        """Occupancy and charge of each voxel stream, one regression for each other stream.
+
+        The number of tracks has a term of its own: among fifty numbers of a track it would hardly
+        count, and latents that do not say whether there is a muon are of little use.
+        """
         losses: dict[str, Tensor] = {}
         for name, predicted in out.items():
             plan = encoded.plan.streams[name]
@@ -84,7 +89,9 @@ class MaskedAutoencoder(TaskModule):
             elif isinstance(plan, ArrayPlan):
                 losses[name] = regression(predicted[plan.event].float(), plan.values)
             elif isinstance(plan, TrackPlan):
-                losses[name] = regression(predicted.float(), track_targets(plan, predicted))
+                x, true = predicted.float(), track_targets(plan, predicted)
+                losses[f"{name}_count"] = regression(x[:, :1], true[:, :1])
+                losses[name] = regression(x[:, 1:], true[:, 1:])
         return losses
 
     def picture(self, out: Mapping[str, Tensor], encoded: Encoded) -> dict[str, Tensor]:
