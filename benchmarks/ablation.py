@@ -19,6 +19,8 @@ from time import process_time
 
 import numpy as np
 
+from intarsia.core.checkpoint import load as load_weights
+from intarsia.core.checkpoint import load_state, save
 from intarsia.core.evaluate import features, predictions
 from intarsia.core.events import Array
 from intarsia.core.metrics import distance, macro, one_vs_rest
@@ -34,12 +36,13 @@ from intarsia.core.train import share_cores
 
 MAE = "stages.mae.tasks.mae"
 DRAWS = 8
-AS_IT_IS = "as it is"
+STARTS = ("mae", "mae_rel")
+AS_IT_IS, LAST_WEIGHTS = "as it is", "no averaging"
 HYBRID = ("focal=1.5", "border=2", "charge=1.0", "chamfer=0.2", "distance=0.5")
 CHANGES = {
     AS_IT_IS: (),
     "hybrid loss": tuple(f"{MAE}.hybrid.{term}" for term in HYBRID),
-    "no averaging": ("stages.mae.optim.ema=0", "stages.finetune.optim.ema=0"),
+    LAST_WEIGHTS: ("stages.finetune.optim.ema=0",),
     "augmentations": ("stages.mae.augment=true", "stages.finetune.augment=true"),
     "no empty patches": (f"{MAE}.view.empty=0",),
 }
@@ -78,6 +81,18 @@ def tuned(run: Bench, name: str, seed: int) -> tuple[float, float]:
     return quality(*(found[n] for n in names))
 
 
+def taken_over(run: Path, out: Path, change: str) -> None:
+    """What `run` has trained and `change` leaves as it is: averaging does not change the training."""
+    stages = {AS_IT_IS: ("mae", "mae_rel", "finetune"), LAST_WEIGHTS: ("mae",)}.get(change, ())
+    for stage in stages:
+        copytree(run / stage, out / stage, dirs_exist_ok=True)
+    if change == LAST_WEIGHTS:
+        state, _ = load_state(out / "mae" / "last.resume.safetensors")
+        weights = {k.removeprefix("now."): v for k, v in state.items() if k.startswith("now.")}
+        best = out / "mae" / "best.safetensors"
+        save(best, weights, load_weights(best)[1])
+
+
 def main() -> None:
     """Train and evaluate, print as it goes, write ``ablation.json``."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -97,13 +112,11 @@ def main() -> None:
             recipe = load(chosen.recipe, plugins, words, chosen.scale)
             out = chosen.out / f"{change.replace(' ', '-')}-{seed}"
             run = prepared(recipe, plugins, out, resume=True, workers=1)
-            if change == AS_IT_IS:
-                for stage in ("mae", "mae_rel", "finetune"):
-                    copytree(folder / stage, out / stage, dirs_exist_ok=True)
+            taken_over(folder, out, change)
             begin = process_time()
             learn(run, "mae", recipe.stages["mae"], seed)
             cpu = process_time() - begin
-            for start in ("mae", "mae_rel") if change == AS_IT_IS else ("mae",):
+            for start in STARTS if change == AS_IT_IS else ("mae",):
                 name = f"finetune/{start}"
                 row = {"change": change, "start": start, "seed": seed, "cpu": cpu}
                 row |= {"probe": probed(run, name, seed), "tuned": tuned(run, name, seed)}
