@@ -220,7 +220,7 @@ def _class_part(run: RunData, found: Mapping[str, Any], task: str) -> Part:
     drawn = figures.roc(starts, task, label.classes)
     crossed = figures.confusions(found["starts"], task)
     return Part(
-        title=f"{_heading(task)}: which class of event",
+        title=f"{_heading(task)}: which class",
         table=class_tables.classification(found, task, published),
         note=class_tables.absent(found, task)
         + class_tables.marked(published.get("rows") and published),
