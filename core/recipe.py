@@ -81,8 +81,9 @@ class Optim:
     """AdamW, with warm-up and cosine decay per step; `lr` is per 256 events of batch.
 
     decay_epochs: length of the cosine; by default all epochs after the warm-up. layer_decay: ratio
-    of the learning rates of neighbouring layers, 1 at the heads and for what begins afresh. ema: decay of the averaged
-    weights that evaluation uses, min(ema, (1 + n) / (10 + n)) after n steps; 0 for no averaging.
+    of the learning rates of neighbouring layers, 1 at the heads and for what begins afresh. ema:
+    decay of the averaged weights that evaluation uses, min(ema, (1 + n) / (10 + n)) after n steps; 0
+    for no averaging.
     """
 
     lr: float = field(default=1e-4, validator=gt(0), metadata={"also": ("learning_rate",)})
