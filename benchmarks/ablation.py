@@ -38,12 +38,14 @@ MAE = "stages.mae.tasks.mae"
 DRAWS = 8
 STARTS = ("mae", "mae_rel")
 AS_IT_IS, LAST_WEIGHTS = "as it is", "no averaging"
+NO_NOISE = "fine-tuning augmented without noise"
 HYBRID = ("focal=1.5", "border=2", "charge=1.0", "chamfer=0.2", "distance=0.5")
 CHANGES = {
     AS_IT_IS: (),
     "hybrid loss": tuple(f"{MAE}.hybrid.{term}" for term in HYBRID),
     LAST_WEIGHTS: ("stages.finetune.optim.ema=0",),
     "augmentations": ("stages.mae.augment=true", "stages.finetune.augment=true"),
+    NO_NOISE: ("stages.finetune.augment={charge_scale: 0.1, smear: 0.1, dropout: 0.05}",),
     "no empty patches": (f"{MAE}.view.empty=0",),
 }
 
@@ -83,8 +85,8 @@ def tuned(run: Bench, name: str, seed: int) -> tuple[float, float]:
 
 def taken_over(run: Path, out: Path, change: str) -> None:
     """What `run` has trained and `change` leaves as it is: averaging does not change the training."""
-    stages = {AS_IT_IS: ("mae", "mae_rel", "finetune"), LAST_WEIGHTS: ("mae",)}.get(change, ())
-    for stage in stages:
+    stages = {AS_IT_IS: ("mae", "mae_rel", "finetune"), LAST_WEIGHTS: ("mae",), NO_NOISE: ("mae",)}
+    for stage in stages.get(change, ()):
         copytree(run / stage, out / stage, dirs_exist_ok=True)
     if change == LAST_WEIGHTS:
         state, _ = load_state(out / "mae" / "last.resume.safetensors")
