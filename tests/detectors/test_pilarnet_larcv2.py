@@ -42,14 +42,6 @@ def test_a_file_that_root_wrote_is_read_as_the_same_events_in_hdf5(detector, tmp
     events = read(detector, FILE)
     assert len(events)
     same(events, read(detector, tmp_path / "a.h5"))
-    _, records = opened(FILE, detector.readers, {})
-    with records:
-        parts = [records.read(i, i + 1) for i in range(len(records))]
-    assert events.keys == tuple(k for p in parts for k in p.keys)
-    for name, table in events.streams.items():
-        for column, values in table.columns.items():
-            apart = np.concatenate([p.streams[name][column] for p in parts])
-            np.testing.assert_array_equal(values, apart)
 
 
 def test_primaries_are_told_by_the_process(tmp_path):

@@ -6,6 +6,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from writers import larcv2
 from writers import pilarnet as writer
 
 from intarsia.core.errors import EventError
@@ -114,7 +115,7 @@ def test_a_panda_event_of_pilarnet_m():
 
 @pytest.mark.parametrize("detector", [PILARNET, PILARNET_EVENT], ids=lambda d: d.name)
 def test_blocks_of_any_size_are_the_same(detector, larcv3, m):
-    for path in (larcv3, m):
+    for path in (larcv3, m, larcv2.FILE):
         _, records = opened(path, detector.readers, {})
         with records:
             whole = records.read()
