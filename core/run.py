@@ -42,6 +42,7 @@ def run(
         if transfer := recipe.stages[name].transfer:
             _there(name, Path(transfer.checkpoint))
     ranks, going = Ranks.of(), resume or stage is not None
+    ranks.wait()  # they meet now: meeting has a limit of minutes, waiting for events has not
     if ranks.first:
         bench = prepared(recipe, registry, out, going, workers, notify, ranks)
         _enough(bench, chosen, stage is None)
