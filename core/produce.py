@@ -7,9 +7,8 @@ import multiprocessing
 import os
 import signal
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from functools import partial
@@ -27,13 +26,14 @@ from .detector import Detector, Option, declaration, option_faults
 from .errors import RunError
 from .events import Events
 from .produce_parts import Parts
+from .store import EventWriter
 
 Options = Mapping[str, Option]
 Progress = Callable[[int, int], None]
+Job = tuple[Path, int, int]  # of a part: its file, first event, number of events
 
-_CHUNK = 32  # events asked of a worker at a time
-_AHEAD = 3  # chunks per worker that are computed or waiting to be written
-_PART = 2048  # events asked for in a part
+_PART = 256  # events asked for in a part: one file, made by one worker
+_BLOCK = 64  # events in memory at a time
 
 
 @frozen
@@ -78,7 +78,6 @@ def produce(
     workers: int | None = None,
     options: Options | None = None,
     progress: Progress | None = None,
-    chunk: int = _CHUNK,
     shard: Shard = WHOLE,
     resume: bool = False,
     part: int = _PART,
@@ -86,55 +85,33 @@ def produce(
     """Write the `n` events of sample `seed`, or a `shard` of them, to `out`, less those left out.
 
     By the detector's simulation with its `options`, or drawn from its declaration if it has none.
-    The bytes of the file depend neither on `workers` (default: one per core) nor `chunk` nor on
-    interruptions, and memory not on `n`. resume: go on with the parts of `part` events that
-    an interrupted production of the same sample left. progress is called with the events done and
-    their number. RunError for an unknown option, a worker that dies, parts of another sample, or
-    if all events are left out; then `out` is not touched.
+    Workers (default: one per core) write parts of `part` events beside `out`, joined at the end: the
+    bytes depend neither on how many there are nor on interruptions, and memory not on `n`. resume:
+    go on with the parts that an interrupted production of the same sample left. progress is called
+    with the events done and their number. RunError for an unknown option, a worker that dies, parts
+    of another sample, or if all events are left out; then `out` is not touched.
     """
     started = time.perf_counter()
     chosen = _options(detector, options or {})
     first, last = shard.range(n)
     about = _provenance(detector, n, seed, chosen, shard)
-    ends = [min(a + part, last) for a in range(first, last, part)] or [last]
+    starts = list(range(first, last, part)) or [first]
+    sizes = [min(part, last - start) for start in starts]
     parts = Parts(out, detector, about | {"part": part}, resume)
-    begin = ends[len(parts) - 1] if len(parts) else first
-    workers = min(workers or os.cpu_count() or 1, max(1, -(-(last - begin) // chunk)))
-    jobs = list(_cut(begin, ends[len(parts) :], chunk))
-    made = _made(detector, jobs, seed, chosen, workers)
-    with parts.kept(), closing(made):
-        watched = _watched(made, first, last, progress)
-        for end in ends[len(parts) :]:
-            parts.add(_until(watched, end))
-    written = parts.join(about, last - first)
+    jobs = [
+        (parts.path(i), start, size)
+        for i, (start, size) in enumerate(zip(starts, sizes, strict=True))
+        if not parts.path(i).exists()
+    ]
+    workers = min(workers or os.cpu_count() or 1, len(jobs))
+    done = last - first - sum(size for _, _, size in jobs)
+    with parts.kept(), closing(_made(detector, jobs, seed, chosen, workers)) as made:
+        for size in made:
+            done += size
+            if progress:
+                progress(done, last - first)
+    written = parts.join(len(starts), about, last - first)
     return Produced(written, last - first - written, time.perf_counter() - started)
-
-
-def _cut(begin: int, ends: Sequence[int], chunk: int) -> Iterator[tuple[int, int]]:
-    """First and number of chunks of events from `begin` on, none across one of `ends`."""
-    for end in ends:
-        yield from ((a, min(chunk, end - a)) for a in range(begin, end, chunk))
-        begin = end
-
-
-def _watched(
-    made: Iterator[tuple[int, Events]], first: int, last: int, progress: Progress | None
-) -> Iterator[tuple[int, Events]]:
-    for done, events in made:
-        if progress:
-            progress(done - first, last - first)
-        yield done, events
-
-
-def _until(made: Iterator[tuple[int, Events]], end: int) -> Iterator[Events]:
-    """What is made up to event `end`."""
-    done = -1
-    while done < end:
-        try:
-            done, events = next(made)
-        except StopIteration:
-            return
-        yield events
 
 
 def _options(detector: Detector, given: Options) -> dict[str, int | float | str]:
@@ -171,22 +148,20 @@ def _file(value: object) -> Path | None:
 
 
 def _made(
-    detector: Detector,
-    jobs: Sequence[tuple[int, int]],
-    seed: int,
-    options: Options,
-    workers: int,
-) -> Generator[tuple[int, Events]]:
-    """The events of `jobs` (first, number) in order, each with the number of the next event."""
-    make = _maker(detector, options)  # here even if the workers call it: a fault shows at once
-    if workers <= 1 or not jobs:
-        for first, size in jobs:
-            yield first + size, make(seed=seed, first=first, n=size)
+    detector: Detector, jobs: Sequence[Job], seed: int, options: Options, workers: int
+) -> Generator[int]:
+    """Do the `jobs` and tell their sizes, in order."""
+    _maker(detector, options)  # here even if the workers call it: a fault shows at once
+    call = partial(_write, detector, dict(options), seed)
+    if workers <= 1:
+        yield from map(call, jobs)
         return
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context(method), initializer=_ready)
     try:
-        yield from _ordered(pool, partial(_call, detector, dict(options), seed), jobs, workers)
+        # The first job runs alone: if it compiles something, the others find it in the cache.
+        yield pool.submit(call, jobs[0]).result()
+        yield from pool.map(call, jobs[1:])
     except BrokenProcessPool:
         raise RunError(
             f"simulation of {detector.name!r}: a worker process died, perhaps out of memory; "
@@ -194,28 +169,6 @@ def _made(
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _ordered(
-    pool: ProcessPoolExecutor,
-    call: Callable[[int, int], Events],
-    jobs: Sequence[tuple[int, int]],
-    workers: int,
-) -> Iterator[tuple[int, Events]]:
-    """Results in the order of `jobs`, a bounded number ahead.
-
-    The first job runs alone: if it compiles something, the others find it in the cache.
-    """
-    first, size = jobs[0]
-    yield first + size, pool.submit(call, first, size).result()
-    waiting: deque[tuple[int, Future[Events]]] = deque()
-    for first, size in jobs[1:]:
-        waiting.append((first + size, pool.submit(call, first, size)))
-        if len(waiting) >= _AHEAD * workers:
-            done, future = waiting.popleft()
-            yield done, future.result()
-    for done, future in waiting:
-        yield done, future.result()
 
 
 def _maker(detector: Detector, options: Options) -> Callable[..., Events]:
@@ -232,8 +185,14 @@ def _maker(detector: Detector, options: Options) -> Callable[..., Events]:
     return partial(make, **options)
 
 
-def _call(detector: Detector, options: Options, seed: int, first: int, n: int) -> Events:
-    return _maker(detector, options)(seed=seed, first=first, n=n)
+def _write(detector: Detector, options: Options, seed: int, job: Job) -> int:
+    """Make the events of `job` and write its part; their number, with those left out."""
+    path, first, size = job
+    make = _maker(detector, options)
+    with EventWriter(path, detector, {}) as file:
+        for start in range(first, first + size, _BLOCK):
+            file.append(make(seed=seed, first=start, n=min(_BLOCK, first + size - start)))
+    return size
 
 
 def _ready() -> None:

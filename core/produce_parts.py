@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 
 from .detector import Detector
 from .errors import RunError
-from .store import EventFile, EventWriter, atomic
+from .store import EventFile, EventWriter
 
 
 class Parts:
@@ -26,32 +26,29 @@ class Parts:
     def __init__(
         self, out: Path, detector: Detector, about: Mapping[str, Any], resume: bool
     ) -> None:
-        self._out, self._detector, self._about = out, detector, dict(about)
+        self._out, self._detector = out, detector
         self._folder = out.with_name(f".{out.name}.parts")
-        self._count = 0
-        told = self._folder / "sample.json"
-        if not told.exists():
-            shutil.rmtree(self._folder, ignore_errors=True)
-            return
-        same = json.loads(told.read_text()) == json.loads(json.dumps(self._about))
-        if resume and not same:
-            raise RunError(
-                f"{out}: another sample has been begun (in {self._folder}); ask for that one, or "
-                "begin again without --resume"
-            )
-        if same and not resume:
-            raise RunError(
-                f"{out}: has been begun; go on with --resume, or remove {self._folder} to begin again"
-            )
-        if not same:
-            shutil.rmtree(self._folder)
-        while self._part(self._count).exists():
-            self._count += 1
+        told, plain = self._folder / "sample.json", json.dumps(about, sort_keys=True)
+        if told.exists() and any(self._folder.glob("*.h5")):
+            same = told.read_text() == plain
+            if resume and not same:
+                raise RunError(
+                    f"{out}: another sample has been begun (in {self._folder}); ask for that one, "
+                    "or begin again without --resume"
+                )
+            if same and not resume:
+                raise RunError(
+                    f"{out}: has been begun; go on with --resume, or remove {self._folder} to "
+                    "begin again"
+                )
+            if same:
+                return
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.mkdir(parents=True)
+        told.write_text(plain)
 
-    def __len__(self) -> int:
-        return self._count
-
-    def _part(self, number: int) -> Path:
+    def path(self, number: int) -> Path:
+        """The file of part `number`; it is there when the part is whole."""
         return self._folder / f"{number}.h5"
 
     @contextmanager
@@ -60,27 +57,17 @@ class Parts:
         try:
             yield
         except BaseException:
-            if not self._count:
+            if not any(self._folder.glob("*.h5")):
                 shutil.rmtree(self._folder, ignore_errors=True)
             raise
 
-    def add(self, events: Iterable[Any]) -> None:
-        """Write the next part; it counts when it is whole."""
-        with EventWriter(self._part(self._count), self._detector, {}) as file:
-            for some in events:
-                file.append(some)
-        if not self._count:
-            with atomic(self._folder / "sample.json") as half:
-                half.write_text(json.dumps(self._about))
-        self._count += 1
-
-    def join(self, provenance: Mapping[str, Any], asked: int) -> int:
-        """Make the file of all parts and remove them; how many physical events it has.
+    def join(self, count: int, provenance: Mapping[str, Any], asked: int) -> int:
+        """Make the file of all `count` parts and remove them; how many physical events it has.
 
         RunError if there is none although some were `asked` for.
         """
         # one file is open at a time: each keeps a megabyte for every dataset it has read
-        paths = [self._part(i) for i in range(self._count)]
+        paths = [self.path(i) for i in range(count)]
         written = sum(len(np.unique(EventFile(path).group)) for path in paths)
         if asked and not written:
             shutil.rmtree(self._folder)

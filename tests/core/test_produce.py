@@ -28,6 +28,8 @@ DETECTOR = Detector(name="mine", about="", streams=(grid,))
 def make(seed, first, n, drop=3, mode=""):
     if mode == "die":
         os._exit(9)
+    if mode == "stop" and first > 0:
+        raise KeyboardInterrupt
     made = sample.events(DETECTOR, n, seed, first)
     return made.take(np.flatnonzero(np.arange(first, first + n) % drop > 0))
 """
@@ -48,9 +50,9 @@ def mine(tmp_path, monkeypatch):
     sys.modules.pop(name)
 
 
-def test_the_file_depends_neither_on_workers_nor_on_chunks(tmp_path, toy):
-    for name, workers, chunk in (("a", 1, 32), ("b", 1, 7), ("c", 2, 20)):
-        produce(toy, 100, 5, tmp_path / name, workers=workers, chunk=chunk)
+def test_the_file_depends_neither_on_workers_nor_on_parts(tmp_path, toy):
+    for name, workers, part in (("a", 1, 256), ("b", 1, 70), ("c", 2, 20)):
+        produce(toy, 100, 5, tmp_path / name, workers=workers, part=part)
     whole = (tmp_path / "a").read_bytes()
     assert (tmp_path / "b").read_bytes() == whole
     assert (tmp_path / "c").read_bytes() == whole
@@ -85,7 +87,7 @@ def test_a_plugin_file_makes_events_in_workers_and_what_it_leaves_out_is_counted
         workers=2,
         options={"drop": 2},
         progress=lambda done, total: seen.append((done, total)),
-        chunk=16,
+        part=16,
     )
     assert (produced.events, produced.left_out) == (30, 30)
     assert seen == [(16, 60), (32, 60), (48, 60), (60, 60)]
@@ -120,7 +122,7 @@ def test_if_all_are_left_out_there_is_no_file(tmp_path, mine):
 
 def test_a_worker_that_dies_is_one_clear_message(tmp_path, mine):
     with pytest.raises(RunError, match="a worker process died, perhaps out of memory"):
-        produce(mine, 64, 1, tmp_path / "out" / "a", workers=2, options={"mode": "die"})
+        produce(mine, 64, 1, tmp_path / "out" / "a", workers=2, part=32, options={"mode": "die"})
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -131,19 +133,16 @@ def test_a_simulation_that_is_not_there_is_named(tmp_path, toy):
         produce(gone, 3, 1, tmp_path / "a")
 
 
-def test_ctrl_c_leaves_nothing_half_written(tmp_path, toy):
-    def stop(done, total):
-        raise KeyboardInterrupt
-
+def test_ctrl_c_leaves_nothing_half_written(tmp_path, mine):
     with pytest.raises(KeyboardInterrupt):
-        produce(toy, 100, 1, tmp_path / "out" / "a", workers=1, progress=stop, chunk=10)
+        produce(mine, 100, 1, tmp_path / "out" / "a", workers=1, options={"mode": "stop"})
     assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_shards_one_after_the_other_are_the_whole(tmp_path, mine):
     produce(mine, 100, 5, tmp_path / "whole", workers=1)
     for i in (1, 2, 3):
-        produce(mine, 100, 5, tmp_path / f"{i}.h5", workers=1, shard=Shard(i, 3), chunk=8)
+        produce(mine, 100, 5, tmp_path / f"{i}.h5", workers=1, shard=Shard(i, 3), part=8)
     whole, shards = EventFile(tmp_path / "whole"), event_file([tmp_path / "?.h5"])
     assert shards.keys == whole.keys
     read = [f.read(0, len(f)).streams["cubes"] for f in (whole, shards)]
@@ -176,9 +175,9 @@ def killed_after(n):
 
 def test_an_interrupted_production_goes_on_and_ends_in_the_same_bytes(tmp_path, mine):
     seen = []
-    produce(mine, 100, 5, tmp_path / "whole", workers=1, part=20)
-    out, how = tmp_path / "out" / "a", {"workers": 1, "chunk": 10, "part": 20}
-    for stop in (50, 70):
+    produce(mine, 100, 5, tmp_path / "whole", workers=1)
+    out, how = tmp_path / "out" / "a", {"workers": 1, "part": 10}
+    for stop in (50, 60):
         with pytest.raises(KilledError):
             produce(mine, 100, 5, out, progress=killed_after(stop), resume=True, **how)
     assert [p.name for p in out.parent.iterdir()] == [".a.parts"]
@@ -189,14 +188,14 @@ def test_an_interrupted_production_goes_on_and_ends_in_the_same_bytes(tmp_path, 
     produced = produce(
         mine, 100, 5, out, progress=lambda done, _: seen.append(done), resume=True, **how
     )
-    assert seen == [70, 80, 90, 100]
+    assert seen == [80, 90, 100]
     assert produced.left_out == 34
     assert out.read_bytes() == (tmp_path / "whole").read_bytes()
     assert [p.name for p in out.parent.iterdir()] == ["a"]
 
 
 def test_parts_of_another_sample_are_begun_anew(tmp_path, mine):
-    out, how = tmp_path / "a", {"workers": 1, "chunk": 10, "part": 20}
+    out, how = tmp_path / "a", {"workers": 1, "part": 20}
     with pytest.raises(KilledError):
         produce(mine, 100, 5, out, progress=killed_after(50), **how)
     produce(mine, 100, 6, out, **how)
