@@ -7,13 +7,14 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 from hashlib import sha256
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -95,23 +96,22 @@ def produce(
     chosen = _options(detector, options or {})
     first, last = shard.range(n)
     about = _provenance(detector, n, seed, chosen, shard)
-    starts = list(range(first, last, part)) or [first]
-    sizes = [min(part, last - start) for start in starts]
     parts = Parts(out, detector, about | {"part": part}, resume)
-    jobs = [
-        (parts.path(i), start, size)
-        for i, (start, size) in enumerate(zip(starts, sizes, strict=True))
-        if not parts.path(i).exists()
-    ]
-    workers = min(workers or os.cpu_count() or 1, len(jobs))
-    done = last - first - sum(size for _, _, size in jobs)
+    starts = range(first, max(last, first + 1), part)
+    jobs = [(parts.path(i), start, min(part, last - start)) for i, start in enumerate(starts)]
     with parts.kept(), closing(_made(detector, jobs, seed, chosen, workers)) as made:
-        for size in made:
-            done += size
-            if progress:
-                progress(done, last - first)
-    written = parts.join(len(starts), about, last - first)
+        written = parts.join(_watched(made, progress, last - first), about, last - first)
     return Produced(written, last - first - written, time.perf_counter() - started)
+
+
+def _watched(made: Iterator[Job], progress: Progress | None, asked: int) -> Iterator[Path]:
+    """Files of the parts that are `made`."""
+    done = 0
+    for path, _, size in made:
+        yield path
+        done += size
+        if progress:
+            progress(done, asked)
 
 
 def _options(detector: Detector, given: Options) -> dict[str, int | float | str]:
@@ -148,25 +148,38 @@ def _file(value: object) -> Path | None:
 
 
 def _made(
-    detector: Detector, jobs: Sequence[Job], seed: int, options: Options, workers: int
-) -> Generator[int]:
-    """Do the `jobs` and tell their sizes, in order."""
+    detector: Detector, jobs: Sequence[Job], seed: int, options: Options, workers: int | None
+) -> Generator[Job]:
+    """All `jobs` in order, each when its file is there; those whose file was not are done."""
     _maker(detector, options)  # here even if the workers call it: a fault shows at once
     call = partial(_write, detector, dict(options), seed)
-    if workers <= 1:
-        yield from map(call, jobs)
-        return
-    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context(method), initializer=_ready)
+    left = [job for job in jobs if not job[0].exists()]
     try:
-        # The first job runs alone: if it compiles something, the others find it in the cache.
-        yield pool.submit(call, jobs[0]).result()
-        yield from pool.map(call, jobs[1:])
+        with _mapped(call, left, workers or os.cpu_count() or 1) as results:
+            for job in jobs:
+                if job in left:
+                    next(results)
+                yield job
     except BrokenProcessPool:
         raise RunError(
             f"simulation of {detector.name!r}: a worker process died, perhaps out of memory; "
             "try fewer workers"
         ) from None
+
+
+@contextmanager
+def _mapped(
+    call: Callable[[Job], None], jobs: Sequence[Job], workers: int
+) -> Iterator[Iterator[None]]:
+    """`call` for each of `jobs` in order, in as many processes as are of use."""
+    if min(workers, len(jobs)) <= 1:
+        yield map(call, jobs)
+        return
+    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context(method), initializer=_ready)
+    try:
+        # The first job runs alone: if it compiles something, the others find it in the cache.
+        yield chain([pool.submit(call, jobs[0]).result()], pool.map(call, jobs[1:]))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -185,14 +198,13 @@ def _maker(detector: Detector, options: Options) -> Callable[..., Events]:
     return partial(make, **options)
 
 
-def _write(detector: Detector, options: Options, seed: int, job: Job) -> int:
-    """Make the events of `job` and write its part; their number, with those left out."""
+def _write(detector: Detector, options: Options, seed: int, job: Job) -> None:
+    """Make the events of `job` and write its part."""
     path, first, size = job
     make = _maker(detector, options)
     with EventWriter(path, detector, {}) as file:
         for start in range(first, first + size, _BLOCK):
             file.append(make(seed=seed, first=start, n=min(_BLOCK, first + size - start)))
-    return size
 
 
 def _ready() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -61,20 +61,22 @@ class Parts:
                 shutil.rmtree(self._folder, ignore_errors=True)
             raise
 
-    def join(self, count: int, provenance: Mapping[str, Any], asked: int) -> int:
-        """Make the file of all `count` parts and remove them; how many physical events it has.
+    def join(self, paths: Iterable[Path], provenance: Mapping[str, Any], asked: int) -> int:
+        """Make the file of all parts, given in order, each copied while the next are made.
 
-        RunError if there is none although some were `asked` for.
+        Then removes them and gives the number of physical events; RunError if there is none
+        although some were `asked` for.
         """
-        # one file is open at a time: each keeps a megabyte for every dataset it has read
-        paths = [self.path(i) for i in range(count)]
-        written = sum(len(np.unique(EventFile(path).group)) for path in paths)
-        if asked and not written:
-            shutil.rmtree(self._folder)
-            raise RunError(f"{self._detector.name}: all of the {asked} events were left out")
-        about = {**provenance, "left_out": asked - written}
-        with EventWriter(self._out, self._detector, about) as whole:
+        written = 0
+        with EventWriter(self._out, self._detector, provenance) as whole:
             for path in paths:
-                whole.copy(EventFile(path))
+                # one file is open at a time: each keeps a megabyte for every dataset it has read
+                part = EventFile(path)
+                whole.copy(part)
+                written += len(np.unique(part.group))
+            if asked and not written:
+                shutil.rmtree(self._folder)
+                raise RunError(f"{self._detector.name}: all of the {asked} events were left out")
+            whole.provenance["left_out"] = asked - written
         shutil.rmtree(self._folder)
         return written

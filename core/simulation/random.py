@@ -12,7 +12,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from .compiled import Array, compiled
+from .compiled import Array, allocating, compiled
 
 _TABLE = 4096
 # Standard normal quantiles at the middle of 4096 equal shares of probability; |g| < 3.7. In single
@@ -20,27 +20,31 @@ _TABLE = 4096
 QUANTILES = np.array([NormalDist().inv_cdf((i + 0.5) / _TABLE) for i in range(_TABLE)])
 QUANTILES = (QUANTILES / QUANTILES.std()).astype(np.float32)
 
-_GOLDEN, _MIX1, _MIX2 = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+_GOLDEN, _MIX1, _MIX2 = map(np.uint64, (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 _MASK = (1 << 64) - 1
 
 
 def seeded(seed: int, event: int, stage: int = 0) -> Array:
     """State (4,) uint64 for one stage of one event: a function of the three numbers alone."""
-    word = 0
-    for number in (seed, event, stage):
-        word = _splitmix(word ^ (number & _MASK))
-    words = []
-    for _ in range(4):
-        word = (word + _GOLDEN) & _MASK
-        words.append(_splitmix(word))
-    return np.array(words, np.uint64)
+    return _seeded(np.uint64(seed & _MASK), np.uint64(event & _MASK), np.uint64(stage & _MASK))
 
 
-def _splitmix(word: int) -> int:
-    word = (word + _GOLDEN) & _MASK
-    word = ((word ^ (word >> 30)) * _MIX1) & _MASK
-    word = ((word ^ (word >> 27)) * _MIX2) & _MASK
-    return word ^ (word >> 31)
+@allocating
+def _seeded(seed: np.uint64, event: np.uint64, stage: np.uint64) -> Array:
+    word = _splitmix(_splitmix(_splitmix(seed) ^ event) ^ stage)
+    state = np.empty(4, np.uint64)
+    for i in range(4):
+        word += _GOLDEN
+        state[i] = _splitmix(word)
+    return state
+
+
+@compiled
+def _splitmix(word: np.uint64) -> np.uint64:
+    word += _GOLDEN
+    word = (word ^ (word >> np.uint64(30))) * _MIX1
+    word = (word ^ (word >> np.uint64(27))) * _MIX2
+    return word ^ (word >> np.uint64(31))
 
 
 @compiled

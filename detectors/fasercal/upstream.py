@@ -13,7 +13,7 @@ import numpy as np
 from intarsia.core.simulation.compiled import Array, allocating, compiled
 from intarsia.core.simulation.random import uniform
 
-from .readout import Buffers, candidates, keep
+from .readout import Buffers, candidates, keep, ordered
 
 THRESHOLD = 1e-3  # MeV, of a projection and of a voxel
 SWEEPS = 150
@@ -101,4 +101,4 @@ def solve(b: Buffers, state: Array) -> int:
                 break
     for i in range(n):
         b.charge[i] = v[i]
-    return keep(b, n, THRESHOLD)
+    return ordered(b, keep(b, n, THRESHOLD))
