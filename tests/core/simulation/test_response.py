@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from blocks import block, sampled, shoot
+from scipy.optimize import curve_fit
 
 from intarsia.core.simulation import ionisation, particles, screening
 from intarsia.core.simulation.electromagnetic import TRANSFER, radiation
@@ -66,6 +67,34 @@ def test_the_radius_of_nine_tenths_is_molieres_on_average_over_materials():
     assert np.mean(share, axis=0) == pytest.approx([0.90, 0.95, 0.99], abs=0.015)
     light, heavy = radius[:3], radius[3:]
     assert max(heavy) < 1.0 < min(light) < max(light) < 1.3
+
+
+def maximum(name, kind, energy=20e3, events=50):
+    """Depth in X0 at which a gamma law fitted to the mean profile in an endless block is highest."""
+    pitch, planes = material(name).radiation_length / 4, 96
+    where = block([(planes * pitch, name, True)], 56, pitch, planes)
+    profile = np.zeros(planes)
+    for event in range(events):
+        (_, _, z), e, _ = shoot(where, kind, energy, event)
+        profile += np.bincount(z, e, planes)
+    t = (np.arange(planes) + 0.5) / 4
+
+    def law(t, size, a, b):
+        return size * (b * t) ** (a - 1) * np.exp(-b * t)
+
+    (_, a, b), _ = curve_fit(law, t, profile / profile.max(), (1.0, 3.0, 0.5), bounds=(0, 20))
+    return (a - 1) / b
+
+
+@pytest.mark.parametrize(("kind", "constant"), [(particles.ELECTRON, -0.5), (particles.GAMMA, 0.5)])
+def test_shower_maxima_are_the_pdgs_on_average_over_materials(kind, constant):
+    # PDG 34.5: ln(E / Ec) -+ 0.5, of fits to elements from carbon to uranium
+    ratio = [
+        maximum(name, kind) / (math.log(20e3 / CRITICAL[name]) + constant) for name in CRITICAL
+    ]
+    assert np.mean(ratio) == pytest.approx(1.0, abs=0.10)
+    assert min(ratio) > 0.85
+    assert max(ratio) < 1.10
 
 
 def test_muons_lose_the_mean_of_bethe_and_radiation():
