@@ -13,7 +13,7 @@ from intarsia.core.metrics import one_vs_rest
 from intarsia.detectors.fasercal import FASERCAL
 from intarsia.detectors.fasercal.simulation import make
 
-N, PART = 8000, 500
+N, PART = 16_000, 500
 
 
 def scores(x, y):
@@ -31,6 +31,13 @@ def scores(x, y):
     )
 
 
+def error(area, signal, other):
+    """Standard error of an area under the ROC curve (Hanley and McNeil, Radiology 143 (1982) 29)."""
+    q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
+    spread = (signal - 1) * (q1 - area**2) + (other - 1) * (q2 - area**2)
+    return np.sqrt((area * (1 - area) + spread) / (signal * other))
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_flavours_are_told_apart_neither_trivially_nor_not_at_all():
@@ -40,6 +47,7 @@ def test_flavours_are_told_apart_neither_trivially_nor_not_at_all():
     area = one_vs_rest(scores(x, y), y, np.ones((1, len(y))))[0]
     names = FASERCAL.label("flavour").classes
     assert area.max() < 0.98, area
-    for name, value in zip(names, area, strict=True):
-        # A tau to an electron is all but a nue here: 0.70, see docs/physics.md; 450 of them: 0.015
-        assert value > (0.67 if name == "nutau_cc_e" else 0.70), (name, area)
+    for i, (name, value) in enumerate(zip(names, area, strict=True)):
+        # A tau to an electron is all but a nue here: 0.706 +- 0.009, see docs/physics.md
+        signal = np.count_nonzero(y == i)
+        assert value + error(value, signal, len(y) - signal) > 0.70, (name, area)
