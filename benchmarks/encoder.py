@@ -90,15 +90,12 @@ def one_row_per_window(plan: GridPlan) -> GridPlan:
     rank = np.arange(len(document)) - np.repeat(np.cumsum(counts) - counts, counts)
     slot = np.empty(len(document), np.int64)
     slot[order] = document[order] * length + rank
-    source = np.full(len(windows) * length, len(document))
-    source[slot] = np.arange(len(document))
     owner = np.full(len(windows) * length, ABSENT)
     owner[slot] = document
     return evolve(
         plan,
-        source=torch.from_numpy(source),
-        document=torch.from_numpy(owner.reshape(-1, length)),
         slot=torch.from_numpy(slot),
+        document=torch.from_numpy(owner.reshape(-1, length)),
     )
 
 
@@ -117,7 +114,7 @@ def windows(events: Events, size: str, view: str) -> str:
         return tokens
 
     torch.testing.assert_close(run(plan), run(padded), atol=1e-4, rtol=1e-4)
-    fill = len(plan.slot) / len(plan.source), len(plan.slot) / len(padded.source)
+    fill = len(plan.slot) / plan.document.numel(), len(plan.slot) / padded.document.numel()
     times = interleaved({"packed": lambda: run(plan), "padded": lambda: run(padded)})
     what = f"windows, {size}, {view}: rows {fill[0]:.0%} full / {fill[1]:.0%}"
     return row(what, times)

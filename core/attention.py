@@ -41,12 +41,12 @@ class Attention(nn.Module):
         """
         query, key_value = self.query(x), self.key_value(context)
         if rows is not None:
-            query = lay(query, rows.source, rows.mask)
+            query = lay(query, rows.slot, rows.mask)
         if context_rows is not None:
-            key_value = lay(key_value, context_rows.source, context_rows.mask)
+            key_value = lay(key_value, context_rows.slot, context_rows.mask)
         q, k, v = (self._heads(y) for y in (query, *key_value.chunk(2, -1)))
         y = scaled_dot_product_attention(q, k, v, mask[:, None]).transpose(1, 2).flatten(2)
-        out: Tensor = self.out(y if rows is None else y.flatten(0, 1)[rows.slot])
+        out: Tensor = self.out(y if rows is None else y.flatten(0, 1).index_select(0, rows.slot))
         return out
 
     def _heads(self, x_rld: Tensor) -> Tensor:
@@ -132,13 +132,16 @@ def xavier(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
-def lay(x_td: Tensor, source: Tensor, mask: Tensor) -> Tensor:
+def lay(x_td: Tensor, slot: Tensor, mask: Tensor) -> Tensor:
     """Items (t, D) in padded rows (R, L, D) as a plan says; empty slots are zero.
 
-    source: (R * L,) item of each slot, t for an empty one. mask: any tensor of shape (R, L, ...).
+    slot: (t,) of each item among R * L. mask: any tensor of shape (R, L, ...). Looked up by index
+    instead, the gradient would be summed over all empty slots, one after the other on a GPU
+    (pytorch/pytorch#41162); this one looks up the items alone.
     """
-    padded = torch.cat([x_td, x_td.new_zeros(1, x_td.shape[1])])
-    return padded[source].reshape(*mask.shape[:2], x_td.shape[1])
+    rows, length = mask.shape[:2]
+    empty = x_td.new_zeros(rows * length, x_td.shape[1])
+    return empty.index_copy(0, slot, x_td).reshape(rows, length, x_td.shape[1])
 
 
 def sine_table(shape: tuple[int, ...], dim: int) -> Tensor:

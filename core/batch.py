@@ -56,13 +56,12 @@ def _each(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
 class Rows(Tensors):
     """Ragged items in one padded row per event.
 
-    source: (B * L,) item in each slot, the number of items for an empty one. mask: (B, L), true
-    where a slot may be looked at. slot: (items,) takes them back.
+    slot: (items,) where each item lies among B * L slots. mask: (B, L), true where a slot may be
+    looked at.
     """
 
-    source: Tensor
-    mask: Tensor
     slot: Tensor
+    mask: Tensor
 
     @classmethod
     def of(cls, events: Sequence[Array], b: int) -> Self:
@@ -99,9 +98,9 @@ class GridPlan(StreamPlan):
     """A voxel stream: its visible tokens, their windows, and what is asked.
 
     cell: (n,) and values: (n, F) of the visible rows in token order; bags: (t,) first row of each
-    token; token: (n,) token of each row. event, window, place, patch: (t,). source: (R * L,) and
-    document: (R, L) lay summaries (w * S, first) and tokens (t) in rows, slot: (w * S + t,) takes
-    them back. summary_event, summary_window: (w * S,). labels: of the visible rows. rows: the tokens
+    token; token: (n,) token of each row. event, window, place, patch: (t,). slot: (w * S + t,)
+    lays summaries (w * S, first) and tokens (t) in rows; document: (R, L) window of each slot.
+    summary_event, summary_window: (w * S,). labels: of the visible rows. rows: the tokens
     laid out per event.
     """
 
@@ -113,9 +112,8 @@ class GridPlan(StreamPlan):
     window: Tensor
     place: Tensor
     patch: Tensor
-    source: Tensor
-    document: Tensor
     slot: Tensor
+    document: Tensor
     summary_event: Tensor
     summary_window: Tensor
     labels: Mapping[str, Tensor]

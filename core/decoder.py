@@ -48,4 +48,4 @@ class Places(nn.Module):
 
     def forward(self, place: Tensor, window: Tensor) -> Tensor:
         """(q, E)."""
-        return self.query + self.place[place] + self.window[window]
+        return self.query + self.place.index_select(0, place) + self.window.index_select(0, window)

@@ -126,13 +126,15 @@ class Encoder(nn.Module):
             if isinstance(stream, GridPlan) and isinstance(part.embed, PatchEmbedding):
                 summaries, x_td = self.shared.windows[name](x_td, stream)
                 position = part.embed.window
-                latents.append(summaries + position[stream.summary_window] + part.kind)
-                x_td = x_td + position[stream.window]
+                latents.append(
+                    summaries + position.index_select(0, stream.summary_window) + part.kind
+                )
+                x_td = x_td + position.index_select(0, stream.window)
             tokens[name] = x_td
             keys.append(x_td + part.kind)
         x_nd, keys_kd, rows = torch.cat(latents), torch.cat(keys), plan.latents
         owners = Owners(rows.slot // rows.mask.shape[1], len(rows.mask))
         for block in self.shared.fusion:
             x_nd = block(x_nd, keys_kd, plan, owners)
-        x_bqd = lay(self.shared.norm(x_nd), rows.source, rows.mask)
+        x_bqd = lay(self.shared.norm(x_nd), rows.slot, rows.mask)
         return Encoded(x_bqd, rows.mask, tokens, plan)

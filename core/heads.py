@@ -73,10 +73,11 @@ class ContextHead(nn.Module):
     def forward(self, encoded: Encoded, together: Rows) -> Tensor:
         """(B, outputs); together: the B particles laid out by event."""
         x_bd = self.narrow(self.norm(encoded.pooled()))
-        x_gld = lay(x_bd, together.source, together.mask)
+        x_gld = lay(x_bd, together.slot, together.mask)
         for block in self.blocks:
             x_gld = block(x_gld, together.mask[:, None])
-        out: Tensor = self.out(self.norm_out(x_gld.flatten(0, 1)[together.slot]))
+        x_bd = x_gld.flatten(0, 1).index_select(0, together.slot)
+        out: Tensor = self.out(self.norm_out(x_bd))
         return out.float()
 
 

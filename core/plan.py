@@ -131,13 +131,12 @@ def ragged(first: Array, chosen: Array) -> tuple[Array, Array]:
 class Layout:
     """Where ragged items sit in padded rows.
 
-    source: (R * L,) item in each slot, the number of items for an empty one. document: (R, L) group
-    of each slot, ABSENT for an empty one. slot: (items,) the slot of each item.
+    slot: (items,) the slot of each item among R * L. document: (R, L) group of each slot, ABSENT for
+    an empty one.
     """
 
-    source: Array
-    document: Array
     slot: Array
+    document: Array
 
 
 def pack(groups: Sequence[Array], length: int) -> Layout:
@@ -157,11 +156,9 @@ def pack(groups: Sequence[Array], length: int) -> Layout:
     slot = np.empty(len(group), np.int64)
     slot[order] = (row * length + start)[group[order]] + rank
     rows = int(row.max(initial=0)) + 1
-    source = np.full(rows * length, len(group), np.int64)
-    source[slot] = np.arange(len(group))
     document = np.full(rows * length, ABSENT, np.int64)
     document[slot] = group
-    return Layout(source, document.reshape(rows, length), slot)
+    return Layout(slot, document.reshape(rows, length))
 
 
 def _best_fit(counts: Array, length: int) -> tuple[Array, Array]:
@@ -191,12 +188,11 @@ def _best_fit(counts: Array, length: int) -> tuple[Array, Array]:
     return row, start
 
 
-def per_event(events: Sequence[Array], b: int) -> tuple[Array, Array, Array]:
-    """One padded row per event for items of `b` events: source, mask and slot.
+def per_event(events: Sequence[Array], b: int) -> tuple[Array, Array]:
+    """One padded row per event for items of `b` events: slot of each item (items,), mask (B, L).
 
-    events: for each kind of item, the event (items,) of each. source: (B * L,) item in each slot,
-    the number of items for an empty one. mask: (B, L). slot: (items,). An event without items has
-    one slot that may be looked at and is empty.
+    events: for each kind of item, the event (items,) of each. An event without items has one slot
+    that may be looked at and is empty.
     """
     event = np.concatenate(events) if events else np.zeros(0, np.int64)
     counts = np.bincount(event, minlength=b)
@@ -205,9 +201,7 @@ def per_event(events: Sequence[Array], b: int) -> tuple[Array, Array, Array]:
     rank = np.arange(len(event)) - np.repeat(np.cumsum(counts) - counts, counts)
     slot = np.empty(len(event), np.int64)
     slot[order] = event[order] * length + rank
-    source = np.full(b * length, len(event), np.int64)
-    source[slot] = np.arange(len(event))
-    return source, np.arange(length) < np.maximum(counts, 1)[:, None], slot
+    return slot, np.arange(length) < np.maximum(counts, 1)[:, None]
 
 
 def cell_index(grid: VoxelGrid, window: Array, place: Array, cell: Array) -> Array:

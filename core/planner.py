@@ -120,9 +120,8 @@ def _windows(found: Patches, visible: Array, windows: int, model: Model) -> dict
     summary = np.repeat(np.arange(len(active)), model.summaries)
     layout = plan.pack([summary, group], model.row)
     return {
-        "source": layout.source,
-        "document": layout.document,
         "slot": layout.slot,
+        "document": layout.document,
         "summary_event": active[summary] // windows,
         "summary_window": active[summary] % windows,
     }

@@ -54,7 +54,7 @@ class PatchEmbedding(nn.Module):
 
     def forward(self, plan: GridPlan) -> Tensor:
         """Tokens of the visible patches, (t, D); none for an empty stream."""
-        return self.convolve(plan) + self.place[plan.place]
+        return self.convolve(plan) + self.place.index_select(0, plan.place)
 
     def from_spconv(self, weight: Tensor) -> None:
         """Take the weight of an spconv ``SparseConv3d``, (D, kx, ky, kz, F), kernel = stride."""
@@ -103,7 +103,7 @@ class TrackEmbedding(nn.Module):
     def forward(self, plan: TrackPlan) -> Tensor:
         """(t, D), t events in which the stream is not hidden."""
         x_kd = self._each(plan)
-        tracks_bld = lay(x_kd, plan.rows.source, plan.rows.mask)
+        tracks_bld = lay(x_kd, plan.rows.slot, plan.rows.mask)
         counts = plan.counts.to(self.query.dtype)
         presence = torch.stack([counts.clamp(max=1), torch.log1p(counts)], 1)
         query_b1d = (self.query + self.count(presence))[:, None]

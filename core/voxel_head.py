@@ -83,5 +83,6 @@ class VoxelHead(nn.Module):
         """
         z = self.patch[2]
         planes = torch.einsum("hcijk,zk->hzcij", self._channels(x_hd), self.basis[2])
-        plane = planes.flatten(0, 1).flatten(2)[token * z + cell % z]
-        return torch.einsum("vcf,vf->vc", plane, self._planes()[cell // z]) + self.bias
+        plane = planes.flatten(0, 1).flatten(2).index_select(0, token * z + cell % z)
+        across = self._planes().index_select(0, cell // z)
+        return torch.einsum("vcf,vf->vc", plane, across) + self.bias

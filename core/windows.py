@@ -32,12 +32,12 @@ class Windows(nn.Module):
         """Summaries (w * S, D) and tokens (t, D) after attention inside their windows."""
         active = len(plan.summary_event) // len(self.summary)
         items = torch.cat([self.summary.repeat(active, 1), x_td])
-        x_rld = lay(items, plan.source, plan.document)
+        x_rld = lay(items, plan.slot, plan.document)
         mask = plan.document[:, :, None] == plan.document[:, None, :]
         owners = self._owners(plan)
         for block in self.blocks:
             x_rld = block(x_rld, mask, owners=owners)
-        out = self.norm(x_rld.flatten(0, 1)[plan.slot])
+        out = self.norm(x_rld.flatten(0, 1).index_select(0, plan.slot))
         return out[: len(plan.summary_event)], out[len(plan.summary_event) :]
 
     def _owners(self, plan: GridPlan) -> Owners:

@@ -119,9 +119,9 @@ def test_drop_path_of_rate_zero_draws_nothing():
 
 def test_items_are_laid_out_as_the_plan_says():
     x = torch.arange(6.0).reshape(3, 2)
-    source, mask = torch.tensor([2, 3, 0, 1]), torch.zeros(2, 2)
-    assert lay(x, source, mask).tolist() == [[[4, 5], [0, 0]], [[0, 1], [2, 3]]]
-    assert lay(x[:0], torch.tensor([0, 0]), torch.zeros(1, 2)).tolist() == [[[0, 0], [0, 0]]]
+    slot, mask = torch.tensor([2, 3, 0]), torch.zeros(2, 2)
+    assert lay(x, slot, mask).tolist() == [[[4, 5], [0, 0]], [[0, 1], [2, 3]]]
+    assert lay(x[:0], slot[:0], torch.zeros(1, 2)).tolist() == [[[0, 0], [0, 0]]]
 
 
 @pytest.mark.parametrize("dim", [1, 2, 3, 5, 24, 31, 96])
