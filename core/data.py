@@ -187,5 +187,6 @@ class Epoch(Dataset[Batch]):
 
 def loader(epoch: Epoch, workers: int, pin: bool) -> DataLoader[Batch]:
     """A loader of `epoch`; in the process itself without workers."""
-    extra: Mapping[str, Any] = {"prefetch_factor": 4} if workers else {}
+    # Of many workers each need not be far ahead: batches that wait are memory.
+    extra: Mapping[str, Any] = {"prefetch_factor": max(2, 4 // workers)} if workers else {}
     return DataLoader(epoch, batch_size=None, num_workers=workers, pin_memory=pin, **extra)

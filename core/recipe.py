@@ -140,7 +140,8 @@ class Stage:
     augment: the detector's augmentations in training: all as it declares them (true), none, or some
     by kind with their sizes, e.g. {smear: 0.1}.
     check_every: epochs between validations, at most. drop_path: largest probability that an event
-    skips a block in training, reached at the last one.
+    skips a block in training, reached at the last one. precision: of the products in training; by
+    default bfloat16 on a GPU. half: keep the weights in half precision, in files of half the size.
     """
 
     epochs: int = field(validator=ge(1))
@@ -159,6 +160,7 @@ class Stage:
     check_every: int = field(default=1, validator=ge(1), metadata={"also": ("validate",)})
     drop_path: float = field(default=0.0, validator=and_(ge(0), lt(1)))
     precision: str = field(default="auto", validator=in_(("auto", "float32", "bfloat16")))
+    half: bool = False
 
 
 @frozen(kw_only=True)

@@ -19,7 +19,7 @@ from .results import results
 from .run_folder import Folder
 from .stages import Bench, begun, learn
 from .store import EventFile, atomic, event_file
-from .train import share_cores
+from .train import loaders, share_cores
 
 
 def run(
@@ -35,7 +35,8 @@ def run(
 
     stage: only this one (with all its starts), on what earlier ones left. resume: go on where an
     interrupted run stopped; with nothing to resume it starts afresh. workers: processes that
-    simulate, and that load; one per core by default. RunError if the folder or sample forbids it.
+    simulate, by default one per core, and that load, see `loaders`. RunError if the folder or sample
+    forbids it.
     """
     chosen = _chosen(recipe, stage)
     for name in chosen:
@@ -90,7 +91,7 @@ def prepared(
         file=file,
         normalisation=normalised(file, detector, folder),
         folder=folder,
-        workers=1 if workers is None else max(0, workers - 1),
+        workers=loaders(workers, ranks.local),
         notify=notify,
         ranks=ranks,
     )

@@ -80,6 +80,17 @@ def train(
     return files
 
 
+def loaders(workers: int | None, processes: int = 1) -> int:
+    """Loader workers of each of the `processes` of this machine: `workers`, less the process itself.
+
+    By default one where the model runs on the CPU, which needs the other cores, but every core of the
+    process's share less its own where a GPU learns faster than cores can plan batches.
+    """
+    if workers is not None:
+        return max(0, workers - 1)
+    return max(1, cores() // processes - 1) if torch.cuda.is_available() else 1
+
+
 def share_cores(workers: int, processes: int = 1) -> None:
     """Leave a core to each loader worker: threads that wait for each other are far slower than few.
 

@@ -44,12 +44,12 @@ class Keeper(Callback):
             return
         done = pl_module.epoch + 1
         card = evolve(self.card, epoch=done, step=pl_module.step, metrics=metrics)
-        weights = pl_module.averaged.state_dict()
-        save(self.folder / "last.safetensors", weights, card)
+        weights, half = pl_module.averaged.state_dict(), pl_module.setup_.stage.half
+        save(self.folder / "last.safetensors", weights, card, half)
         loss = metrics.get("loss", float("inf"))
         if loss < self.best or not (self.folder / "best.safetensors").exists():
             self.best = loss
-            save(self.folder / "best.safetensors", weights, card)
+            save(self.folder / "best.safetensors", weights, card, half)
         facts = {"epoch": done, "step": pl_module.step, "best": self.best}
         keep(self.folder / "last.resume.safetensors", pl_module, trainer.optimizers[0], facts)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import torch
-from attrs import Factory, frozen
+from attrs import Factory, field, frozen
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
@@ -25,7 +25,8 @@ class Setup:
     """A stage and what it learns from.
 
     done: epochs finished before, when a run goes on. fresh: parameters that no checkpoint gave. ranks:
-    this process among those that train; both samples are its share.
+    this process among those that train; both samples are its share. per_epoch: steps of an epoch,
+    counted once, as an epoch is planned in full to count them.
     """
 
     stage: Stage
@@ -35,11 +36,16 @@ class Setup:
     done: int = 0
     fresh: frozenset[str] = frozenset()
     ranks: Ranks = Factory(Ranks)
+    per_epoch: int = field(init=False)
+
+    @per_epoch.default
+    def _per_epoch(self) -> int:
+        return self.train.steps()
 
     @property
     def steps(self) -> int:
         """Optimiser steps of the whole stage."""
-        return self.stage.epochs * self.train.steps()
+        return self.stage.epochs * self.per_epoch
 
 
 class StageModule(LightningModule):
@@ -70,7 +76,7 @@ class StageModule(LightningModule):
     @property
     def step(self) -> int:
         """Steps done since the start of the stage."""
-        return self.setup_.done * self.setup_.train.steps() + self.global_step
+        return self.setup_.done * self.setup_.per_epoch + self.global_step
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Batches of the epoch under way."""
@@ -145,9 +151,9 @@ class StageModule(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW and its schedule, per step."""
-        stage, train = self.setup_.stage, self.setup_.train
+        stage, per_epoch = self.setup_.stage, self.setup_.per_epoch
         optimiser = adamw(self.network, stage.optim, stage.batch, self.setup_.fresh)
-        factor = schedule(stage.optim, train.steps(), self.setup_.steps)
-        before = self.setup_.done * train.steps()
+        factor = schedule(stage.optim, per_epoch, self.setup_.steps)
+        before = self.setup_.done * per_epoch
         rate = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda n: factor(before + n))
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": rate, "interval": "step"}}

@@ -64,6 +64,23 @@ def test_what_is_saved_is_loaded_bit_for_bit(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["x.safetensors"]
 
 
+def test_half_precision_halves_large_tensors_and_comes_back_in_full(tmp_path):
+    torch.manual_seed(0)
+    large, small = torch.randn(64, 64), torch.randn(12)
+    counted = torch.arange(5000)
+    save(tmp_path / "half", {"w": large, "mean": small, "n": counted}, CARD, half=True)
+    save(tmp_path / "full", {"w": large, "mean": small, "n": counted}, CARD)
+    found, _ = load(tmp_path / "half")
+    assert found["w"].dtype == torch.float32
+    assert torch.equal(found["w"], large.half().float())
+    torch.testing.assert_close(found["w"], large, atol=1e-7, rtol=2**-11)
+    assert torch.equal(found["mean"], small)
+    assert torch.equal(found["n"], counted)
+    full, half = ((tmp_path / n).stat().st_size for n in ("full", "half"))
+    assert abs(full - half - 2 * large.numel()) < 64
+    check_seal(tmp_path / "half")
+
+
 def test_the_card_is_readable_with_the_standard_library(tmp_path):
     path = tmp_path / "x.safetensors"
     save(path, tensors(), CARD)

@@ -10,11 +10,12 @@ from attrs import evolve
 
 from intarsia.core.card import Card, read_card
 from intarsia.core.checkpoint import load, load_state
+from intarsia.core.data import Sample
 from intarsia.core.errors import CheckpointError, RunError
 from intarsia.core.network import views_of
 from intarsia.core.progress import silent
 from intarsia.core.recipe import Optim
-from intarsia.core.train import finished, share_cores, train
+from intarsia.core.train import finished, loaders, share_cores, train
 from intarsia.core.train_module import Setup
 
 CARD = Card(detector="toygrid", declaration={}, recipe={}, stage="mae")
@@ -275,6 +276,33 @@ def test_loader_workers_are_left_a_core_each(monkeypatch):
         found.append(torch.get_num_threads())
     torch.set_num_threads(before)
     assert found == [1, 5, 1, 1]
+
+
+def test_a_gpu_is_fed_by_every_core_but_that_of_its_process(monkeypatch):
+    monkeypatch.setattr("intarsia.core.train.cores", lambda: 16)
+    for gpu, expected in ((False, [0, 3, 1, 1]), (True, [0, 3, 15, 3])):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda gpu=gpu: gpu)
+        asked = ((1, 1), (4, 1), (None, 1), (None, 4))
+        assert [loaders(workers, processes) for workers, processes in asked] == expected
+
+
+def test_an_epoch_is_not_planned_anew_to_count_its_steps(file, tmp_path, monkeypatch):
+    """It takes longer than a step where there are many events."""
+    counted, steps = [], Sample.steps
+    monkeypatch.setattr(Sample, "steps", lambda self: counted.append(1) or steps(self))
+    trained(file, tmp_path, toy.stage("flavour", epochs=3))
+    assert len(counted) == 1
+
+
+def test_weights_in_half_precision_are_rounded_but_training_goes_on_in_full(file, tmp_path):
+    stage = toy.stage("flavour", epochs=2, optim=Optim(lr=0.1, ema=0.0))
+    full, network = trained(file, tmp_path / "full", stage)
+    half, same = trained(file, tmp_path / "half", evolve(stage, half=True))
+    assert all(map(torch.equal, network.parameters(), same.parameters()))
+    exact, rounded = load(full.best)[0], load(half.best)[0]
+    assert any((exact[k] != rounded[k]).any() for k in exact)
+    for name, value in exact.items():
+        torch.testing.assert_close(rounded[name], value, atol=1e-7, rtol=2**-11)
 
 
 def test_a_recipe_without_averaging_evaluates_the_weights_themselves(file, tmp_path):
