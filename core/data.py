@@ -8,7 +8,7 @@ of several blocks.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from attrs import define, evolve, field, frozen
@@ -23,6 +23,7 @@ from .split import event_of
 from .store import EventFile
 from .task import View
 
+T = TypeVar("T")
 CACHED = (
     1024  # events of a small sample that are kept in memory between batches (0.2 GB of FASERCal)
 )
@@ -185,8 +186,8 @@ class Epoch(Dataset[Batch]):
         return self._blocks[b]
 
 
-def loader(epoch: Epoch, workers: int, pin: bool) -> DataLoader[Batch]:
-    """A loader of `epoch`; in the process itself without workers."""
+def loader(epoch: Dataset[T], workers: int, pin: bool) -> DataLoader[T]:
+    """A loader of the items of `epoch`; in the process itself without workers."""
     # Of many workers each need not be far ahead: batches that wait are memory.
     extra: Mapping[str, Any] = {"prefetch_factor": max(2, 4 // workers)} if workers else {}
     return DataLoader(epoch, batch_size=None, num_workers=workers, pin_memory=pin, **extra)

@@ -29,7 +29,8 @@ from .voxel_metrics import segmentation
 
 Seeds = Mapping[int, Predictions]
 
-HAND, PROBE, SCRATCH = "hand_features", "probe-", "scratch"
+YARDSTICKS = ("hand_features", "boosted_trees")
+PROBE, SCRATCH = "probe-", "scratch"
 _BOOTSTRAP_SEED = 20_260_407  # of the intervals, fixed: the same predictions give the same file
 
 
@@ -58,8 +59,8 @@ def metrics(
     """What ``metrics.json`` says of `predictions`, by start and seed; plain JSON, null for NaN.
 
     Start ``probe-X`` is the frozen linear probe of the encoder of start X, ``probe-random`` that
-    of a random one, ``hand_features`` the yardstick; all others are fine-tuned. labels: the truth
-    that each task predicts. facts: further entries, e.g. n_train and simulation.
+    of a random one, those of `YARDSTICKS` see hand-made features; all others are fine-tuned. labels:
+    the truth that each task predicts. facts: further entries, e.g. n_train and simulation.
 
     With several seeds a value is their mean, ``per_seed`` lists them and ``spread`` is their standard
     deviation; ``against_scratch`` lists the differences from scratch with the same seed. The interval
@@ -68,8 +69,8 @@ def metrics(
     """
     out: dict[str, Any] = {"starts": {}}
     for start, seeds in predictions.items():
-        if start == HAND:
-            out[HAND] = of_start(seeds, labels, resamples)
+        if start in YARDSTICKS:
+            out[start] = of_start(seeds, labels, resamples)
         elif start.startswith(PROBE):
             name = start.removeprefix(PROBE)
             place = out if name == "random" else out["starts"]
@@ -81,7 +82,7 @@ def metrics(
         if start != SCRATCH and [*predictions.get(start, ())] == [*predictions.get(SCRATCH, ())]:
             _compare(values, scratch)
     every = [p for seeds in predictions.values() for p in seeds.values()]
-    used = [list(s) for name, s in predictions.items() if not name.startswith((PROBE, HAND))]
+    used = [list(s) for name, s in predictions.items() if not name.startswith((PROBE, *YARDSTICKS))]
     out["n_test"] = len(every[0]) if every else 0
     out["seeds"] = max(used, key=len, default=[])
     plain: dict[str, Any] = _plain({**out, **facts})

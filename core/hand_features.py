@@ -1,20 +1,22 @@
 """What one would compute without any learning: energy sums, centres, tracks.
 
-An honest yardstick: if a linear model of these numbers does as well as an encoder, the encoder
-has found nothing that was not easy.
+An honest yardstick: if a linear model or trees do as well with these numbers as an encoder, the
+encoder has found nothing that was not easy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import prod
+from math import ceil, prod
 
 import numpy as np
+from attrs import frozen
+from torch.utils.data import Dataset
 
 from .detector import Detector
 from .events import Array, Events, Table
 from .normalise import scaled
-from .probe import linear_probe
+from .store import EventFile
 from .streams import Column, DenseArray, PointCloud, Stream, TrackSet, VoxelGrid
 
 Named = Iterator[tuple[str, Array]]
@@ -37,23 +39,21 @@ def features(events: Events, detector: Detector) -> tuple[list[str], Array]:
     return [name for name, _ in named], np.nan_to_num(stacked, posinf=0.0, neginf=0.0)
 
 
-def yardstick(train: Events, test: Events, detector: Detector) -> dict[str, Array]:
-    """Linear predictions of all event truth of `test` from hand-made features.
+@frozen(eq=False)
+class Blocks(Dataset[Array]):
+    """Features of the events `numbers` of `file`, `size` at a time, for a loader's workers."""
 
-    ``name/scores`` (B, C) for classes, ``name/prediction`` (B, width) for numbers, with
-    ``name/truth`` where `test` has it. Truth that `train` lacks is left out.
-    """
-    x_train, x_test = (features(e, detector)[1] for e in (train, test))
-    found = {}
-    for truth in detector.truth:
-        if truth.name not in train.truth or truth.soft:
-            continue
-        kind = "scores" if truth.classes else "prediction"
-        known = train.truth[truth.name]
-        found[f"{truth.name}/{kind}"] = linear_probe(x_train, known, x_test, len(truth.classes))
-        if truth.name in test.truth:
-            found[f"{truth.name}/truth"] = test.truth[truth.name]
-    return found
+    file: EventFile
+    detector: Detector
+    numbers: Array
+    size: int = 256
+
+    def __len__(self) -> int:
+        return ceil(len(self.numbers) / self.size)
+
+    def __getitem__(self, i: int) -> Array:
+        block = self.numbers[i * self.size : (i + 1) * self.size]
+        return features(self.file.take(block, labels=False), self.detector)[1]
 
 
 def _of(stream: Stream, table: Table) -> Named:

@@ -6,17 +6,19 @@ A start is a variant of a stage whose tasks predict something, e.g. ``finetune/m
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
+from attrs import frozen
 
-from .data import Sample
+from .data import Sample, loader
 from .evaluate import features, predictions
 from .events import Array
-from .hand_features import features as features_by_hand
+from .hand_features import Blocks
 from .network import Network
 from .pictures import pictures
-from .probe import linear_probe
+from .probe import boosted, linear_probe
 from .progress import Progress
 from .recipe import Stage
 from .stages import Bench, begun, labels_wanted, trained
@@ -68,34 +70,46 @@ def predict(bench: Bench, name: str, stage: Stage, seed: int) -> None:
     write_predictions(path, columns, facts)
 
 
-def probes(bench: Bench, predicting: dict[str, Stage]) -> None:
-    """Linear models on frozen features of each encoder, a random one and hand-made features.
+@frozen(eq=False)
+class Fit:
+    """A model of fixed numbers: `table` (events, F) of the events `numbers`, which are ascending.
 
-    All are fitted to the same labelled events of the training split, `report.probe` of them.
+    labelled: those it is fitted to, by seed.
     """
-    wanted = targets(next(iter(predicting.values())))
-    if not wanted:
+
+    name: str
+    model: Callable[..., Array]
+    numbers: Array
+    table: Array
+    labelled: Mapping[int, Array]
+
+
+def probes(bench: Bench, predicting: dict[str, Stage]) -> None:
+    """Linear models of frozen encoders, a random one's too, and models of hand-made features.
+
+    Linear ones are fitted to the same labelled events of the training split, `report.probe` of them,
+    boosted trees to those that the starts are fine-tuned on.
+    """
+    stage = next(iter(predicting.values()))
+    if not (wanted := targets(stage)):
         return
-    test = bench.split("test")
-    train = {s: bench.labelled(bench.recipe.report.probe, s) for s in bench.recipe.seeds}
-    every = np.unique(np.concatenate([*train.values(), test]))
-    tables: dict[str, Array] = {
-        f"probe-{source}": features(
-            network,
-            bench.sample(every, (View(),), 64, labels=False),
-            bench.workers,
-            f"features {source}",
-            bench.notify,
-        )
+    test, seeds = bench.split("test"), bench.recipe.seeds
+    few = {s: bench.labelled(bench.recipe.report.probe, s) for s in seeds}
+    every = np.unique(np.concatenate([*few.values(), test]))
+    fits = [
+        Fit(f"probe-{source}", linear_probe, every, _encoded(bench, source, network, every), few)
         for source, network in encoders(bench, predicting).items()
-    }
-    tables["hand_features"] = _hand(bench, every)
-    for name, table in tables.items():
-        for seed in bench.recipe.seeds:
-            rows = np.searchsorted(every, train[seed]), np.searchsorted(every, test)
-            columns = _fit(bench, table[rows[0]], table[rows[1]], train[seed], test, wanted)
-            path = bench.folder.predictions(name, seed, bench.recipe.seed)
-            write_predictions(path, columns, {"start": name, "seed": seed})
+    ]
+    tuned = {s: bench.trained_on(stage, s) for s in seeds}
+    wide = np.unique(np.concatenate([every, *tuned.values()]))
+    by_hand = _by_hand(bench, wide)
+    fits.append(Fit("hand_features", linear_probe, wide, by_hand, few))
+    fits.append(Fit("boosted_trees", boosted, wide, by_hand, tuned))
+    for fit in fits:
+        for seed in seeds:
+            path = bench.folder.predictions(fit.name, seed, bench.recipe.seed)
+            columns = _fit(bench, fit, fit.labelled[seed], test, wanted)
+            write_predictions(path, columns, {"start": fit.name, "seed": seed})
 
 
 def targets(stage: Stage) -> dict[str, str]:
@@ -114,21 +128,26 @@ def encoders(bench: Bench, predicting: dict[str, Stage]) -> dict[str, Network]:
     return found
 
 
-def _hand(bench: Bench, numbers: Array) -> Array:
-    """Hand-made features of the events `numbers`, read block by block."""
+def _encoded(bench: Bench, source: str, network: Network, numbers: Array) -> Array:
+    sample = bench.sample(numbers, (View(),), 64, labels=False)
+    return features(network, sample, bench.workers, f"features {source}", bench.notify)
+
+
+def _by_hand(bench: Bench, numbers: Array) -> Array:
     parts = []
-    for i in range(0, len(numbers), 256):
-        block = bench.file.take(numbers[i : i + 256], labels=False)
-        parts.append(features_by_hand(block, bench.detector)[1])
-        bench.notify(Progress("features by hand", min(i + 256, len(numbers)), len(numbers)))
+    for block in loader(Blocks(bench.file, bench.detector, numbers), bench.workers, pin=False):
+        parts.append(np.asarray(block))
+        done = sum(map(len, parts))
+        bench.notify(Progress("features by hand", done, len(numbers)))
     return np.concatenate(parts)
 
 
 def _fit(
-    bench: Bench, x_train: Array, x_test: Array, train: Array, test: Array, wanted: dict[str, str]
+    bench: Bench, fit: Fit, train: Array, test: Array, wanted: dict[str, str]
 ) -> dict[str, Array]:
-    """Predictions of linear models for every target, in the columns of a predictions file."""
+    """Predictions of a model for every target, in the columns of a predictions file."""
     truth = bench.file.truth
+    x_train, x_test = (fit.table[np.searchsorted(fit.numbers, e)] for e in (train, test))
     columns: dict[str, Array] = {
         "keys": np.array([bench.file.keys[i] for i in test], dtype="S"),
         "weight": truth["weight"][test] if "weight" in truth else np.ones(len(test)),
@@ -137,7 +156,7 @@ def _fit(
         label = bench.detector.label(name)
         quantity = "scores" if label.classes else "prediction"
         columns[f"{task}/truth"] = truth[name][test]
-        columns[f"{task}/{quantity}"] = linear_probe(
+        columns[f"{task}/{quantity}"] = fit.model(
             x_train, truth[name][train], x_test, classes=len(label.classes)
         )
     return columns

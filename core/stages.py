@@ -89,6 +89,10 @@ class Bench:
         chosen.sort()
         return chosen
 
+    def trained_on(self, stage: Stage, seed: int) -> Array:
+        """Numbers of the events that `stage` trains on."""
+        return self.split("train") if stage.labels is None else self.labelled(stage.labels, seed)
+
     def sample(self, events: Array, views: tuple[View, ...], batch: int, **more: Any) -> Sample:
         """The events numbered `events`, seen through `views`."""
         data = self.recipe.data
@@ -169,7 +173,7 @@ def learn(bench: Bench, name: str, stage: Stage, seed: int) -> Path:
 
 def _setup(bench: Bench, name: str, stage: Stage, seed: int, done: int) -> Setup:
     every = tuple(dict.fromkeys(views_of(stage).values()))
-    events = bench.split("train") if stage.labels is None else bench.labelled(stage.labels, seed)
+    events = bench.trained_on(stage, seed)
     common: dict[str, Any] = {
         "seed": seed,
         "purpose": name.partition("/")[0],  # the starts of a stage see the same batches

@@ -7,7 +7,7 @@ from typing import Any
 
 from . import words
 from .style import title
-from .tables import HAND, Table, tasks
+from .tables import Table, tasks, yardsticks
 from .words import with_interval
 
 Published = Mapping[str, Any]  # `recipe.Published` as JSON values, empty for none
@@ -17,7 +17,7 @@ MARK = "\N{DAGGER}"
 def classification(
     found: Mapping[str, Any], task: str, published: Published | None = None
 ) -> Table | None:
-    """AUROC per class and their mean, accuracy and doubt, for every start, probe and the yardstick."""
+    """AUROC per class and their mean, accuracy and doubt, for every start, probe and yardstick."""
     listed = _listed(found, task)
     if not listed:
         return None
@@ -119,6 +119,4 @@ def _listed(found: Mapping[str, Any], task: str) -> list[tuple[str, Any]]:
             for s, v in probes.items()
             if "auc_macro" in v.get("probe", {})
         ]
-    if task in found.get(HAND, {}):
-        listed.append((title(HAND), found[HAND][task]))
-    return listed
+    return listed + [(title(name), v[task]) for name, v in yardsticks(found) if task in v]

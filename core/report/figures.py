@@ -224,9 +224,14 @@ def overview(
         axes.tick_params(axis="x", which="both", top=False)
         axes.spines[["left", "right", "top"]].set_visible(False)
         label(axes, text, "")
-    every[0].set_yticks(places, [f"{title(r['start'])}, {r['group']}" for r in rows])
+    every[0].set_yticks(places, [_named(r) for r in rows])
     every[0].set_ylim(max(places) + 0.6, -0.6)
     return figure
+
+
+def _named(row: Mapping[str, Any]) -> str:
+    named = title(row["start"])
+    return named if row["group"] == "yardstick" else f"{named}, {row['group']}"
 
 
 def _places(rows: Sequence[Mapping[str, Any]]) -> list[float]:

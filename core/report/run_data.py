@@ -14,7 +14,7 @@ from attrs import frozen
 from intarsia.core.declared import declared
 from intarsia.core.detector import Detector
 from intarsia.core.errors import DeclarationError, EventError, RunError
-from intarsia.core.evaluate_metrics import Seeds, read_folder
+from intarsia.core.evaluate_metrics import YARDSTICKS, Seeds, read_folder
 from intarsia.core.events import Array
 from intarsia.core.store import EventFile, event_file
 from intarsia.core.store_predictions import Predictions
@@ -56,7 +56,7 @@ class RunData:
     @property
     def starts(self) -> dict[str, Predictions]:
         """Predictions of the first seed of each fine-tuned start."""
-        fine = {k: v for k, v in self.predictions.items() if not _linear(k)}
+        fine = {k: v for k, v in self.predictions.items() if not _beside(k)}
         return {start: next(iter(seeds.values())) for start, seeds in fine.items()}
 
     def published(self, task: str) -> Mapping[str, Any]:
@@ -96,8 +96,9 @@ def _in_order(found: Mapping[str, Seeds], recipe: Mapping[str, Any]) -> dict[str
     return dict(sorted(found.items(), key=lambda item: order.get(item[0], len(order))))
 
 
-def _linear(start: str) -> bool:
-    return start.startswith("probe-") or start == "hand_features"
+def _beside(start: str) -> bool:
+    """Whether a start is none that was fine-tuned."""
+    return start.startswith("probe-") or start in YARDSTICKS
 
 
 def _events(out: Path, recipe: Mapping[str, Any]) -> EventFile | None:

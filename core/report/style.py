@@ -31,6 +31,7 @@ STARTS = {
     "transferred_patches": COLOURS[5],
     "random": COLOURS[4],
     "hand_features": INK,
+    "boosted_trees": INK,
 }
 
 # Charge: viridis without its palest end, which vanishes on white, dark where charge is high.
@@ -91,7 +92,8 @@ def title(start: str) -> str:
         "mae_rel": "MAE + Rel",
         "transferred_patches": "transferred with patches",
         "random": "random encoder",
-        "hand_features": "hand-made features",
+        "hand_features": "hand-made features (linear)",
+        "boosted_trees": "hand-made features (boosted trees)",
     }
     return known.get(start, start.replace("_", " "))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import frozen
 
+from intarsia.core.evaluate_metrics import YARDSTICKS
 from intarsia.core.split import NAMES
 
 from . import words
@@ -18,7 +19,6 @@ OVERVIEW = (
     "Every start on the same test events: value and 95 % bootstrap interval; small strokes are the "
     "single seeds."
 )
-HAND = "hand_features"
 
 
 @frozen
@@ -63,15 +63,22 @@ def rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     for start, values in probes.items():
         if probe := values.get("probe"):
             listed.append({"start": start, "group": "probe", **_probed(probe, found)})
-    if HAND in found:
-        listed.append({"start": HAND, "group": "linear", **_measured(found[HAND])})
+    listed += [
+        {"start": name, "group": "yardstick", **_measured(values)}
+        for name, values in yardsticks(found)
+    ]
     return listed
+
+
+def yardsticks(found: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """What was learned from hand-made features, by name."""
+    return [(name, found[name]) for name in YARDSTICKS if name in found]
 
 
 def tasks(found: Mapping[str, Any]) -> dict[str, Any]:
     """The tasks of any start, by key, with the values of the first that has them."""
     named: dict[str, Any] = {}
-    for values in [*found.get("starts", {}).values(), found.get(HAND, {})]:
+    for values in [*found.get("starts", {}).values(), *(v for _, v in yardsticks(found))]:
         for key, value in values.items():
             if key not in ("probe", "kinematics"):
                 named.setdefault(key, value)
@@ -141,13 +148,16 @@ def summary(run: RunData, found: Mapping[str, Any]) -> str:
         labels = f" on {found['n_train']} labelled events" if found.get("n_train") else ""
         starts = ", ".join(title(s) for s in found["starts"])
         said.append(f"Fine-tuned{labels}{again}: {starts}. Test events: {found['n_test']}.")
-    if found.get("n_probe") and (found.get("random") or found.get(HAND)):
-        said.append(f"Frozen probes and hand-made features use {found['n_probe']} labelled events.")
+    if found.get("n_probe") and (found.get("random") or yardsticks(found)):
+        said.append(
+            f"Linear models, of frozen encoders and of hand-made features, use {found['n_probe']} "
+            "labelled events, boosted trees those of fine-tuning."
+        )
     return " ".join(said) or "Nothing was evaluated in this run."
 
 
 def position(found: Mapping[str, Any], key: str) -> Table | None:
-    """Mean and median distance of every start, probe (median only) and the yardstick."""
+    """Mean and median distance of every start, probe (median only) and yardstick."""
     body = [
         [title(s), with_interval(v[key]["mean"]), with_interval(v[key]["median"])]
         for s, v in found.get("starts", {}).items()
@@ -156,9 +166,11 @@ def position(found: Mapping[str, Any], key: str) -> Table | None:
     for s, v in {"random": found.get("random", {}), **found.get("starts", {})}.items():
         if key in v.get("probe", {}):
             body.append([f"{title(s)}, frozen probe", "", with_interval(v["probe"][key])])
-    if key in found.get(HAND, {}):
-        hand = found[HAND][key]
-        body.append([title(HAND), with_interval(hand["mean"]), with_interval(hand["median"])])
+    body += [
+        [title(name), with_interval(v[key]["mean"]), with_interval(v[key]["median"])]
+        for name, v in yardsticks(found)
+        if key in v
+    ]
     unit = key.rpartition("_")[2]
     return Table(["", f"mean [{unit}]", f"median [{unit}]"], body) if body else None
 

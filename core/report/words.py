@@ -83,7 +83,7 @@ def comparisons(rows: Sequence[Mapping[str, Any]], measure: str, **how: Any) -> 
     """Sentences on all pairs worth comparing of the `rows` of the overview.
 
     Each pre-trained start with scratch, mae_rel with mae, each encoder's probe with the random
-    one, and the best fine-tuned start with hand-made features.
+    one, and the best fine-tuned start with what was learned from hand-made features.
     """
     found: dict[tuple[str, str], Measured] = {}
     for row in rows:
@@ -102,7 +102,7 @@ def comparisons(rows: Sequence[Mapping[str, Any]], measure: str, **how: Any) -> 
     if fine:
         sign = 1 if how.get("larger_is_better") else -1
         best = max(fine, key=lambda k: sign * found[k].value)
-        pairs.append((best, ("linear", "hand_features")))
+        pairs += [(best, k) for k in found if k[0] == "yardstick"]
     return [
         comparison((_named(a), found[a]), (_named(b), found[b]), **how)
         for a, b in pairs

@@ -1,11 +1,14 @@
 import numpy as np
-from attrs import evolve
+import pytest
 
 from intarsia.core.detector import Detector
 from intarsia.core.events import Events, Table
-from intarsia.core.hand_features import features, yardstick
+from intarsia.core.hand_features import Blocks, features
 from intarsia.core.metrics import classification, distance
+from intarsia.core.probe import boosted, linear_probe
+from intarsia.core.produce import produce
 from intarsia.core.sample import events
+from intarsia.core.store import EventFile
 from intarsia.core.streams import Column, DenseArray
 
 
@@ -75,37 +78,28 @@ def test_the_longest_track_leads(toy):
     assert found["muon.hit_last_0"] == [4, 0]
 
 
-def test_the_yardstick_learns(toy):
+@pytest.mark.parametrize("model", [linear_probe, boosted])
+def test_flavour_and_vertex_can_be_learned_from_them(toy, model):
     train, test = events(toy, 400, seed=1), events(toy, 300, seed=2)
-    found = yardstick(train, test, toy)
-    assert set(found) == {
-        f"{name}/{part}"
-        for name, parts in {
-            "flavour": ("scores", "truth"),
-            "vertex": ("prediction", "truth"),
-            "energy": ("prediction", "truth"),
-        }.items()
-        for part in parts
-    }
-    np.testing.assert_allclose(found["flavour/scores"].sum(1), 1.0)
-    area = classification(
-        found["flavour/scores"],
-        test.truth["flavour"],
-        np.ones(300),
-        toy.label("flavour").classes,
-        np.random.default_rng(0),
-        5,
-    )
+    x, new = (features(e, toy)[1] for e in (train, test))
+    names = toy.label("flavour").classes
+    scores = model(x, train.truth["flavour"], new, len(names))
+    np.testing.assert_allclose(scores.sum(1), 1.0)
+    rng = np.random.default_rng(0)
+    area = classification(scores, test.truth["flavour"], np.ones(300), names, rng, 5)
     assert area["auc_macro"][0] > 0.75
-    gaps = distance(found["vertex/prediction"], test.truth["vertex"])
+    gaps = distance(model(x, train.truth["vertex"], new), test.truth["vertex"])
     blind = distance(train.truth["vertex"].mean(0), test.truth["vertex"])
     assert np.median(gaps) < 0.6 * np.median(blind)
 
 
-def test_truth_that_is_missing_is_left_out(toy):
-    train, test = events(toy, 60, seed=1), events(toy, 10, seed=2)
-    bare = evolve(train, truth={"energy": train.truth["energy"]})
-    assert set(yardstick(bare, evolve(test, truth={}), toy)) == {"energy/prediction"}
+def test_features_of_a_file_come_in_blocks_in_order(toy, tmp_path):
+    produce(toy, 60, 3, tmp_path / "e.h5", workers=1)
+    file, chosen = EventFile(tmp_path / "e.h5"), np.arange(1, 60, 2)
+    blocks = Blocks(file, toy, chosen, size=13)
+    assert len(blocks) == 3
+    found = np.concatenate([blocks[i] for i in range(len(blocks))])
+    np.testing.assert_allclose(found, features(file.take(chosen), toy)[1])
 
 
 def test_the_first_slab_is_not_the_fullest(toy):

@@ -47,7 +47,14 @@ def test_a_run_leaves_its_files(finished):
     files = {str(p.relative_to(finished)) for p in finished.rglob("*") if p.is_file()}
     weights = ("best.safetensors", "last.safetensors", "last.resume.safetensors", "log.csv")
     assert {f"{stage}/{name}" for stage in STAGES for name in weights} <= files
-    starts = (*STARTS, "probe-random", "probe-mae", "probe-mae_rel", "hand_features")
+    starts = (
+        *STARTS,
+        "probe-random",
+        "probe-mae",
+        "probe-mae_rel",
+        "hand_features",
+        "boosted_trees",
+    )
     assert {f"predictions/{start}.h5" for start in starts} <= files
     more = ("recipe.yaml", "run.json", "data/events.h5", "metrics.json", "report.html")
     assert set(more) <= files
@@ -58,7 +65,7 @@ def test_a_run_leaves_its_files(finished):
 
 def test_metrics_have_the_entries_of_the_design(finished):
     found = metrics(finished)
-    assert found.keys() >= {"starts", "random", "hand_features", "n_train", "n_test", "seeds"}
+    assert found.keys() >= {"starts", "random", "n_train", "n_test", "seeds"}
     assert tuple(found["starts"]) == STARTS
     for start, values in found["starts"].items():
         assert is_interval(values["flavour"]["auc_macro"])
@@ -72,8 +79,9 @@ def test_metrics_have_the_entries_of_the_design(finished):
     for values in (found["random"], found["starts"]["mae"], found["starts"]["mae_rel"]):
         assert is_interval(values["probe"]["auc_macro"])
         assert is_interval(values["probe"]["vertex_mm"])
-    assert is_interval(found["hand_features"]["flavour"]["auc_macro"])
-    assert is_interval(found["hand_features"]["vertex_mm"]["median"])
+    for yardstick in ("hand_features", "boosted_trees"):
+        assert is_interval(found[yardstick]["flavour"]["auc_macro"])
+        assert is_interval(found[yardstick]["vertex_mm"]["median"])
 
 
 def test_metrics_tell_the_numbers_of_events_and_seeds(finished):

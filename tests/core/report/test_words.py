@@ -49,7 +49,8 @@ def test_pairs_that_are_compared():
             ("fine-tuned", "mae_rel", 0.80),
             ("probe", "random", 0.55),
             ("probe", "mae", 0.78),
-            ("linear", "hand_features", 0.79),
+            ("yardstick", "hand_features", 0.79),
+            ("yardstick", "boosted_trees", 0.77),
         )
     ]
     said = comparisons(rows, "flavour", larger_is_better=True)
@@ -58,7 +59,8 @@ def test_pairs_that_are_compared():
         "MAE + Rel 0.800, from scratch 0.740: better",
         "MAE + Rel 0.800, MAE 0.790: not",
         "probe of MAE 0.780, probe of random encoder 0.550: better",
-        "MAE + Rel 0.800, hand-made features 0.790: not",
+        "MAE + Rel 0.800, hand-made features (linear) 0.790: not",
+        "MAE + Rel 0.800, hand-made features (boosted trees) 0.770: better",
     ]
     assert comparisons([], "flavour", larger_is_better=True) == []
 
