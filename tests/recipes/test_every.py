@@ -1,18 +1,24 @@
 """What holds for every recipe that ships, at every scale."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import toy_run
 from attrs import evolve
 
 import intarsia
+from intarsia.core.network import network, views_of
+from intarsia.core.normalise import unit_normalisation
+from intarsia.core.planner import Planner
 from intarsia.core.plugins import registry
 from intarsia.core.produce import produce
 from intarsia.core.recipe import DecoderSize, Recipe
 from intarsia.core.recipe_load import dump, dump_yaml, load, load_every, restore
 from intarsia.core.run import run
+from intarsia.core.store import EventFile
 
 REGISTRY = registry()
 FOLDER = Path(intarsia.__file__).parent / "recipes"
@@ -280,6 +286,32 @@ def encoder(events, tmp_path_factory):
     out = tmp_path_factory.mktemp("encoder") / "run"
     run(shrunk(recipe, events("fasercal")), REGISTRY, out, workers=1)
     return out / "mae" / "best.safetensors"
+
+
+@every
+def test_a_step_neither_makes_tensors_on_the_host_nor_asks_the_device(recipe, events, monkeypatch):
+    """On a device that has shapes and no numbers, such as a GPU would wait for, both are errors."""
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # unknown to it
+    detector = REGISTRY.detector(recipe.detector)
+    file = EventFile(events(recipe.detector))
+    small = shrunk(recipe, file.path)
+    one = unit_normalisation(detector)
+    planner = Planner(detector=detector, model=small.model, normalisation=one)
+    for stage in small.stages.values():
+        made = network(REGISTRY, detector, small.model, stage, one, 0).to("meta")
+        views = tuple(dict.fromkeys(views_of(stage).values()))
+        batch = planner(file.read(0, 40), views, np.random.default_rng(0)).to("meta")
+        total, _ = made(batch)
+        total.backward()
+
+
+def test_weights_of_the_scale_for_a_gpu_fit_into_16_mb():
+    recipe = RECIPES["fasercal_mae_rel", "gpu"]
+    one = unit_normalisation(DETECTOR)
+    for stage in recipe.stages.values():
+        assert stage.half
+        made = network(REGISTRY, DETECTOR, recipe.model, stage, one, 0)
+        assert 2 * sum(v.numel() for v in made.state_dict().values()) < 15.5e6  # and the card
 
 
 @runs
