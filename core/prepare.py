@@ -287,7 +287,7 @@ def _join(
         "left_out": sum(note.records_left_out for note in parts.notes),
     }
     if manifest:
-        provenance["manifest"] = {"name": manifest.path.name, "sha256": manifest.digest}
+        provenance["manifest"] = manifest.about
     counts = np.zeros(len(NAMES), np.int64)
     done = 0
     with EventWriter(out, asked.detector, provenance) as file:

@@ -31,11 +31,13 @@ class Data:
     """Where events come from.
 
     files: event files. Without any, `events` interactions are made by the detector's simulation
-    (with its `options`) or, if it has none, drawn at random from its declaration.
+    (with its `options`) or, if it has none, drawn at random from its declaration. manifest: the list of
+    splits that the files must have been prepared by; a path, or the name of an installed one.
     block: events read and shuffled together. buffer: blocks held for shuffling.
     """
 
     files: tuple[str, ...] = ()
+    manifest: str | None = None
     events: int = field(default=10_000, validator=ge(1), metadata={"also": ("n", "n_events")})
     options: Mapping[str, Any] = field(factory=dict)
     block: int = field(default=64, validator=ge(1))

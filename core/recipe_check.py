@@ -14,8 +14,9 @@ from typing import Any
 from attrs import evolve, fields
 
 from .detector import Detector
-from .errors import DeclarationError, IntarsiaError, PluginError, suggest
+from .errors import DeclarationError, EventError, IntarsiaError, PluginError, suggest
 from .faults import Fault
+from .manifest import find_manifest, read_manifest
 from .plugins import Registry
 from .recipe import Instance, Model
 from .streams import VoxelGrid
@@ -46,6 +47,7 @@ def check(values: Mapping[str, Any], instances: Instances, registry: Registry) -
         yield from _transfers(values.get("stages"), detector)
         yield from _needs(instances, detector, registry)
         yield from _published(values.get("published"), instances, detector, registry)
+    yield from _manifest(values.get("data"), registry)
 
 
 def _stages(stages: Any) -> Iterator[Fault]:
@@ -100,6 +102,21 @@ def _options(data: Any, detector: Detector) -> Iterator[Fault]:
             )
         elif not alike(value, known[name]):
             yield steps, f"must be {_LIKE[type(known[name])]}, not {spell(value)}"
+
+
+def _manifest(data: Any, registry: Registry) -> Iterator[Fault]:
+    name = data.get("manifest") if isinstance(data, dict) else None
+    if not isinstance(name, str):
+        return
+    if not data.get("files"):
+        said = (
+            "splits the events of data.files; those that are simulated go by the hash of their key"
+        )
+        yield ("data", "manifest"), said
+    try:
+        read_manifest(find_manifest(name, registry.recipes))
+    except EventError as error:
+        yield ("data", "manifest"), str(error)
 
 
 _LIKE = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}

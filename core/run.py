@@ -9,6 +9,7 @@ from .card import read_card
 from .conformance import refuse
 from .detector import Detector
 from .errors import RunError, suggest
+from .manifest import find_manifest, read_manifest
 from .normalise import normalisation
 from .plugins import Registry
 from .produce import produce
@@ -84,6 +85,8 @@ def prepared(
     folder = Folder.open(out, recipe, resume, ranks.first)
     file = events(recipe, detector, folder, workers, notify)
     refuse(recipe, registry, detector, file)
+    if recipe.data.manifest:
+        _split_by(find_manifest(recipe.data.manifest, registry.recipes), file, folder)
     return Bench(
         recipe=recipe,
         registry=registry,
@@ -95,6 +98,18 @@ def prepared(
         notify=notify,
         ranks=ranks,
     )
+
+
+def _split_by(path: Path, file: EventFile, folder: Folder) -> None:
+    """RunError if events were not prepared by the manifest at `path`, which the folder notes."""
+    about = read_manifest(path).about
+    for part in getattr(file, "files", (file,)):
+        if (found := part.provenance.get("manifest")) != about:
+            by = f"by another manifest, {found['name']}" if found else "without a manifest"
+            raise RunError(
+                f"{part.path}: its events were split {by}; prepare them with --manifest {path}"
+            )
+    folder.note(manifest=about)
 
 
 def _enough(bench: Bench, chosen: list[str], whole: bool) -> None:

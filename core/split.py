@@ -36,14 +36,14 @@ def splits_of(keys: Sequence[str], published: Sequence[str] = ()) -> Array:
     if len(published) == 1:
         return np.full(len(keys), NAMES.index(published[0]), np.uint8)
     if tuple(published) == ("train", "val"):
-        return np.fromiter((_share(k) >= _BOUND_TRAINING for k in keys), np.uint8, len(keys))
+        return np.fromiter((share_of(k) >= _BOUND_TRAINING for k in keys), np.uint8, len(keys))
     if published:
         raise EventError(f"a file's events cannot be split as {tuple(published)}")
     return np.fromiter((_number(k) for k in keys), np.uint8, len(keys))
 
 
 def _number(key: str) -> int:
-    return sum(_share(key) >= bound for bound in _BOUNDS)
+    return sum(share_of(key) >= bound for bound in _BOUNDS)
 
 
 def event_of(key: str) -> str:
@@ -51,5 +51,6 @@ def event_of(key: str) -> str:
     return "/".join(key.split("/")[:2])
 
 
-def _share(key: str) -> float:
+def share_of(key: str) -> float:
+    """A number from 0 to 1 that a hash gives to the event of `key`; splits are ranges of it."""
     return int.from_bytes(blake2b(event_of(key).encode(), digest_size=8).digest(), "big") / 2**64

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from intarsia.core.manifest import find_manifest
 from intarsia.core.plugins import registry
 from intarsia.core.yaml import parse
 
@@ -48,7 +49,9 @@ Split = Annotated[
 ManifestFile = Annotated[
     Path | None,
     typer.Option(
-        "--manifest", metavar="FILE", help="Splits by a CSV file: event,split or file,split."
+        "--manifest",
+        metavar="FILE",
+        help="Splits by a CSV file, or an installed one by name: event,split or file,split.",
     ),
 ]
 ByFile = Annotated[bool, typer.Option("--by-file", help="Event keys begin with the file's name.")]
@@ -77,7 +80,7 @@ def prepare(
     workers. The first event that cannot be read ends it, unless --skip-broken is given.
     """
     _one_way(split, manifest)
-    record = registry(plugin or ()).detector(detector)
+    known = registry(plugin or ())
     files, options = _sorted_out(inputs)
     if not files:
         raise typer.BadParameter("name a file, a folder or a pattern to read")
@@ -87,7 +90,7 @@ def prepare(
         reader=reader,
         options=options,
         split=split,
-        manifest=manifest,
+        manifest=find_manifest(manifest, known.recipes) if manifest else None,
         by_file=by_file,
         skip_broken=skip_broken,
         timeout=timeout,
@@ -95,19 +98,12 @@ def prepare(
         workers=workers or os.cpu_count() or 1,
     )
     with watch() as notify:
-        made = prepare(record, files, out, how, notify)
+        made = prepare(known.detector(detector), files, out, how, notify)
     _tell(made, out, detector)
 
 
 def _one_way(split: str, manifest: Path | None) -> None:
     """An error unless events are put into splits in one way."""
-    if split not in ("", "train", "val", "test"):
-        raise typer.BadParameter(f"--split is train, val or test, not {split!r}")
-    if split and manifest:
-        raise typer.BadParameter("give --split or --manifest, not both")
-
-
-def _check(split: str, manifest: Path | None) -> None:
     if split not in ("", "train", "val", "test"):
         raise typer.BadParameter(f"--split is train, val or test, not {split!r}")
     if split and manifest:

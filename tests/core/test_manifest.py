@@ -12,7 +12,7 @@ from toy_foreign import DETECTOR
 
 from intarsia.core.errors import EventError
 from intarsia.core.export import export
-from intarsia.core.manifest import read_manifest, write_manifest
+from intarsia.core.manifest import find_manifest, read_manifest, write_manifest
 from intarsia.core.prepare import How, prepare
 from intarsia.core.split import NAMES, splits_of
 from intarsia.core.store import EventFile
@@ -51,6 +51,31 @@ def test_either_column_comes_first_and_comments_do_not_count(tmp_path):
     assert manifest.missing([], [Path("y/a.toy")]) == ["b.toy"]
 
 
+def test_a_share_of_a_file_may_be_of_another_split_as_the_published_rule_has_it(tmp_path):
+    text = "file,split\na.toy,train+val:0.05\nb.toy,test+val:0.5\n"
+    manifest = read_manifest(write(tmp_path / "m.csv", text))
+    keys = [f"1/{i}" for i in range(2000)]
+    a, b = (manifest.splits_of(keys, Path(name)) for name in ("a.toy", "b.toy"))
+    np.testing.assert_array_equal(a, splits_of(keys, ("train", "val")))
+    assert set(b) == {1, 2}
+    assert 0.45 < np.mean(b == 1) < 0.55
+    assert manifest.splits_of([keys[0]] * 2, Path("c.toy")).tolist() == [-1, -1]
+
+
+def test_a_manifest_is_found_by_its_path_or_by_name_among_the_installed(tmp_path):
+    (tmp_path / "splits").mkdir()
+    ours = write(tmp_path / "splits" / "ours.csv", "event,split\n1/1,train\n")
+    assert find_manifest("ours.csv", [tmp_path]) == ours
+    assert find_manifest(ours, []) == ours
+    for name, said in (
+        ("urs.csv", "'urs.csv'; did you mean 'ours.csv'? (no such file here; installed: ours.csv)"),
+        ("../splits/ours.csv", "(no such file here; installed: ours.csv)"),
+    ):
+        with pytest.raises(EventError) as caught:
+            find_manifest(name, [tmp_path])
+        assert said in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("text", "faults"),
     [
@@ -64,6 +89,19 @@ def test_either_column_comes_first_and_comments_do_not_count(tmp_path):
                 "line 4: event '3' is not run/event",
                 "line 5: event '1/1' is in train further up",
                 "line 6: must be one event and one split, not 1/4",
+            ],
+        ),
+        (
+            "event,split\n1/1,train+val:0.05\n",
+            ["line 2: 'train+val:0.05' is no split; only a file may have one like train+val:0.05"],
+        ),
+        (
+            "file,split\na,train+vl:0.1\nb,train+val:5\nc,train+val\nd,train\nd,train+val:0.1\n",
+            [
+                "line 2: there is no split 'vl'; did you mean 'val'? (there are: train, val, test)",
+                "line 3: 'train+val:5' is no split; only a file may have one like train+val:0.05",
+                "line 4: 'train+val' is no split; only a file may have one like train+val:0.05",
+                "line 6: file 'd' is in train further up",
             ],
         ),
     ],

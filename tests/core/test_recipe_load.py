@@ -270,6 +270,15 @@ def test_what_extends_and_scales_must_be(write, registry, text, message):
     assert faults(write(text), registry) == [f"x.yaml:1: {message}"]
 
 
+def test_a_manifest_must_be_there_and_have_files_to_split(write, registry):
+    lines = faults(write(GOOD), registry, "data.manifest=nowhere.csv")
+    at = "command line, data.manifest=nowhere.csv: data.manifest: "
+    assert lines == [
+        f"{at}splits the events of data.files; those that are simulated go by the hash of their key",
+        f"{at}there is no manifest 'nowhere.csv' (no such file here; installed: none)",
+    ]
+
+
 def test_an_unknown_scale_is_named_with_the_nearest(write, registry):
     assert faults(write(GOOD), registry, scale="smal") == [
         "x.yaml: there is no scale 'smal'; did you mean 'small'? (it has: small)"

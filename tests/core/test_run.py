@@ -14,9 +14,11 @@ from toy_run import StopError, stopping
 from intarsia.core.card import read_card
 from intarsia.core.checkpoint import digest, load
 from intarsia.core.errors import EventError, RunError
+from intarsia.core.manifest import read_manifest
 from intarsia.core.produce import produce
 from intarsia.core.recipe_load import dump
 from intarsia.core.report import over_seeds, tables
+from intarsia.core.run import prepared
 from intarsia.core.store import EventFile, EventWriter
 from intarsia.core.store_predictions import read_predictions
 
@@ -395,3 +397,26 @@ def test_more_labels_than_events_are_said_so(tmp_path):
         toy_run.run(recipe, out, stage="finetune/scratch")
     n = len(EventFile(out / "data" / "events.h5").select("train"))
     assert str(error.value) == (f"1000 labelled events asked for, but the training split has {n}")
+
+
+def test_events_must_have_been_split_by_the_manifest_that_a_recipe_names(tmp_path):
+    ours, path = tmp_path / "ours.csv", tmp_path / "e.h5"
+    ours.write_text("event,split\n1/1,train\n")
+    recipe = toy_run.recipe(tmp_path, f"data.files=[{path}]", f"data.manifest={ours}")
+    about = {"name": "ours.csv", "sha256": read_manifest(ours).digest}
+
+    def asked(provenance):
+        with EventWriter(path, toy.GRID, provenance) as file:
+            file.append(toy.events(toy.GRID, 40))
+        return prepared(recipe, toy_run.registry(), tmp_path / "out", resume=True)
+
+    for found, said in (
+        ({}, "without a manifest"),
+        ({"manifest": {**about, "name": "x.csv"}}, "by another manifest, x.csv"),
+    ):
+        with pytest.raises(RunError) as caught:
+            asked(found)
+        assert str(caught.value) == (
+            f"{path}: its events were split {said}; prepare them with --manifest {ours}"
+        )
+    assert asked({"manifest": about}).folder.facts["manifest"] == about

@@ -10,6 +10,7 @@ import toy_run
 from attrs import evolve
 
 import intarsia
+from intarsia.core.manifest import find_manifest, read_manifest
 from intarsia.core.network import network, views_of
 from intarsia.core.normalise import unit_normalisation
 from intarsia.core.planner import Planner
@@ -37,6 +38,7 @@ SLOW = {
     ("pilarnet_single", "demo"),
     ("pilarnet_multi", ""),
     ("pilarnet_multi", "demo"),
+    ("pilarnet_multi", "public"),
     ("pilarnet_segmentation", ""),
 }
 runs = pytest.mark.parametrize(
@@ -238,7 +240,7 @@ def test_what_is_transferred_fits_at_every_scale():
     """The encoder of FASERCal that the recipe names must be of the same sizes."""
     for (name, scale), recipe in RECIPES.items():
         if any(s.transfer for s in recipe.stages.values()):
-            source = RECIPES["fasercal_mae_rel", scale]
+            source = RECIPES.get(("fasercal_mae_rel", scale), PAPER)
             sizes = ("dim", "heads", "mlp", "depth", "summaries", "rounds")
             for size in sizes:
                 assert getattr(recipe.model, size) == getattr(source.model, size), (name, scale)
@@ -260,7 +262,7 @@ def shrunk(recipe: Recipe, path: Path) -> Recipe:
         recipe,
         stages=stages,
         model=model,
-        data=evolve(recipe.data, files=(str(path),)),
+        data=evolve(recipe.data, files=(str(path),), manifest=None),
         report=evolve(recipe.report, probe=32, bootstrap=5, pictures=1),
     )
 
@@ -286,6 +288,16 @@ def encoder(events, tmp_path_factory):
     out = tmp_path_factory.mktemp("encoder") / "run"
     run(shrunk(recipe, events("fasercal")), REGISTRY, out, workers=1)
     return out / "mae" / "best.safetensors"
+
+
+def test_the_split_of_the_public_pilarnet_is_80_2_18():
+    recipe = RECIPES["pilarnet_multi", "public"]
+    manifest = read_manifest(find_manifest(recipe.data.manifest, REGISTRY.recipes))
+    assert len(manifest.splits) == 20
+    keys = [f"1/{i}" for i in range(5000)]
+    splits = [manifest.splits_of(keys, Path("data") / name) for name in manifest.splits]
+    shares = np.bincount(np.concatenate(splits), minlength=3) / (20 * len(keys))
+    assert shares == pytest.approx([0.80, 0.02, 0.18], abs=0.002)
 
 
 @every
