@@ -31,6 +31,8 @@ _OPTIONAL = {
 }
 _FOLDERS = ("core", "detectors", "tasks", "recipes")
 _ROOM = 2e9  # bytes: a run at demo scale writes about 0.5 GB
+_SHARED = Path("/dev/shm")  # noqa: S108  (where Linux has it; loader workers hand batches over there)
+_BATCHES = 1e9  # bytes: a few batches of each of many workers
 
 
 def doctor() -> int:
@@ -103,6 +105,15 @@ def _disk() -> Iterator[Verdict]:
         yield "warning", "folder", f"{here} cannot be written to: give runs another --out"
 
 
+def _shared() -> Iterator[Verdict]:
+    if not _SHARED.is_dir():
+        return
+    free = shutil.disk_usage(_SHARED).free
+    room = f"{free / 1e9:.1f} GB free in {_SHARED}"
+    few = f"{room}: many loader workers need more (docker run --shm-size), or give --workers 2"
+    yield ("ok", "memory", room) if free > _BATCHES else ("warning", "memory", few)
+
+
 def _plugins() -> Iterator[Verdict]:
     found = registry()
     names = [*found.names("detectors"), *found.names("tasks")]
@@ -118,6 +129,7 @@ LOOKS: tuple[Callable[[], Iterator[Verdict]], ...] = (
     _links,
     _kernels,
     _disk,
+    _shared,
     _plugins,
 )
 

@@ -159,6 +159,18 @@ def test_a_core_answers_as_the_source_bit_for_bit_and_no_other_does(checkpoint):
             parameter.copy_(kept)
 
 
+def test_a_core_in_half_precision_travels_as_it_is_read(checkpoint):
+    saved(checkpoint, toy.DETECTOR, Model(dim=32, heads=2, depth=1, rounds=1))
+    tensors, card = load(checkpoint)
+    save(checkpoint, tensors, card, half=True)
+    rounded = load(checkpoint)[0]
+    assert any((rounded[k] != v).any() for k, v in tensors.items())
+    made, brings = brought(checkpoint, model=Model(dim=32, heads=2, depth=1, rounds=1))
+    for name in fates(brings, "copied"):
+        assert torch.equal(made.state_dict()[name], rounded[name])
+    assert brings["fingerprint"].keys() == {"windows.cubes", "fusion"}
+
+
 def test_a_core_that_answers_otherwise_is_refused(checkpoint):
     saved(checkpoint, toy.DETECTOR)
     made = toy.built(toy.GRID, toy.stage("flavour"), 5)
