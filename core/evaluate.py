@@ -38,7 +38,7 @@ def predictions(
         weight = batch.truth.get("weight", torch.ones(len(batch)))
         kept |= {"keys": np.array(batch.keys, dtype="S"), "weight": weight.numpy()}
         for name, values in kept.items():
-            found.setdefault(name, []).append(values)
+            found.setdefault(name, []).append(values.copy())  # truth is a piece of its whole batch
     return {k: np.concatenate(v) for k, v in found.items()}
 
 
