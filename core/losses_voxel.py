@@ -8,10 +8,13 @@ Shape letters: h patches of X by Y by Z cells (P in all), m occupied cells, F co
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import Function
 from torch.nn.functional import smooth_l1_loss, softplus
 
 from .streams import Triple
@@ -111,34 +114,64 @@ def around(values_hp: Tensor, occupied: Tensor, patch: Triple, reach: int) -> Te
     Cells outside the patch do not count. By sums over boxes that begin in the patch's corner: eight
     of them, with signs, make any box.
     """
-    x, y, z = patch
-    token, cell = occupied // (x * y * z), occupied % (x * y * z)
-    radius = torch.arange(reach, device=occupied.device)
-    ends = (
-        torch.stack([(c[:, None] - radius).clamp(min=0), (c[:, None] + radius + 1).clamp(max=n)], 2)
-        for c, n in zip((cell // (y * z), cell // z % y, cell % z), patch, strict=True)
-    )
-    first, second, third = ends  # (m, r, 2) each
-    first = (token[:, None, None] * (x + 1) + first) * ((y + 1) * (z + 1))
-    place = (first[..., None] + (second * (z + 1))[..., None, :])[..., None] + third[
-        ..., None, None, :
-    ]
+    if not len(occupied):
+        return values_hp.new_zeros(0, reach)
+    token, cell = occupied // prod(patch), occupied % prod(patch)
+    h = int(token.max()) + 1  # empty patches come last
+    place = (_corners(patch, reach, occupied.device) * h).index_select(0, cell)
+    place += token[:, None]
     sign = values_hp.new_tensor([-1, 1])
-    signs = (sign[:, None, None] * sign[:, None] * sign).reshape(-1)
-    # One look-up in a flat table: with its gradient a quarter of the time of eight.
-    found = _corners(values_hp, patch).index_select(0, place.reshape(-1))
+    signs = (sign[:, None, None] * sign[:, None] * sign).reshape(8, 1)
+    sums: Tensor = _Boxes.apply(values_hp[:h], patch)  # type: ignore[no-untyped-call]
+    found = sums.reshape(-1).index_select(0, place.reshape(-1))
     return (found.reshape(-1, 8) @ signs).reshape(-1, reach)
 
 
-def _corners(values_hp: Tensor, patch: Triple) -> Tensor:
-    """Sums over the boxes from each patch's corner to cell (i, j, k) exclusively, flat.
+def _corners(patch: Triple, reach: int, device: torch.device) -> Tensor:
+    """Corners of the cubes of radius 0 to reach - 1 around every cell, (P, reach * 8).
 
-    By products with triangles of ones, half the time of running sums.
+    As numbers of the points of a lattice of (X + 1) by (Y + 1) by (Z + 1).
     """
-    x, y, z = (values_hp.new_ones(n, n + 1).triu(1) for n in patch)
-    lines = (values_hp.reshape(-1, len(z)) @ z).reshape(-1, len(y), len(z) + 1)
-    planes = torch.matmul(y.T, lines).reshape(-1, len(x), (len(y) + 1) * (len(z) + 1))
-    return torch.matmul(x.T, planes).reshape(-1)
+    radius = torch.arange(reach, device=device)
+    steps = ((patch[1] + 1) * (patch[2] + 1), patch[2] + 1, 1)
+    ends = []
+    for n, step in zip(patch, steps, strict=True):
+        c = torch.arange(n, device=device)[:, None]
+        ends.append(step * torch.stack([c - radius, c + radius + 1], 2).clamp(0, n))
+    x, y, z = ends  # (n, r, 2) each
+    xy = x[:, None, :, :, None] + y[None, :, :, None, :]
+    whole = xy[:, :, None, :, :, :, None] + z[None, None, :, :, None, None, :]
+    return whole.reshape(prod(patch), -1)
+
+
+class _Boxes(Function):
+    """Sums over the boxes from each patch's corner to point (i, j, k), (X + 1, Y + 1, Z + 1, h).
+
+    Running sums in place, and so are their gradients: a fifth of the time of products with triangles
+    of ones.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, values_hp: Tensor, patch: Triple) -> Tensor:
+        x, y, z = patch
+        sums = values_hp.new_zeros(x + 1, y + 1, z + 1, len(values_hp))
+        sums[1:, 1:, 1:] = values_hp.T.reshape(*patch, -1)
+        _run(sums[1:, 1:, 1:], 1)
+        return sums
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        gradient = gradients[0][1:, 1:, 1:].clone()
+        _run(gradient, -1)
+        return gradient.flatten(0, 2).T, None
+
+
+def _run(table: Tensor, direction: int) -> None:
+    """Replace `table` (X, Y, Z, h) by its running sums along x, y and z, from the end if -1."""
+    for axis in range(3):
+        slices = table.unbind(axis)[::direction]
+        for before, after in pairwise(slices):
+            after += before
 
 
 def charge(predicted_mf: Tensor, true_mf: Tensor, weight_f: Tensor) -> Tensor:
