@@ -65,11 +65,15 @@ class VoxelHead(nn.Module):
     def forward(self, x_hd: Tensor) -> Tensor:
         """Every cell of every patch, (h, C, P)."""
         c = self._channels(x_hd)
-        h, channels, i, j, k = c.shape
-        _, _, bz = self.basis
-        lines = (c.reshape(-1, k) @ bz.T).reshape(h * channels, i * j, len(bz))
-        cells = torch.matmul(self._planes(), lines)  # this order copies nothing (half the time)
-        return cells.reshape(h, channels, prod(self.patch)) + self.bias[:, None]
+        h, channels, i = c.shape[:3]
+        n = h * channels
+        bx, by, bz = self.basis
+        along_yz = torch.einsum("yj,zk->jkyz", by, bz).flatten(2).flatten(0, 1)
+        planes = (c.reshape(n * i, len(along_yz)) @ along_yz).reshape(n, i, along_yz.shape[1])
+        # x last and no matmul, so that neither cells nor their gradients are copied to be transposed.
+        bias = self.bias.repeat(h)[:, None, None]
+        cells = torch.baddbmm(bias, bx.expand(n, -1, -1), planes)
+        return cells.reshape(h, channels, prod(self.patch))
 
     def _planes(self) -> Tensor:
         """Products of the basis functions along x and y, (X * Y, I * J)."""

@@ -37,9 +37,9 @@ class VoxelLoss(nn.Module):
     def forward(self, predicted: Tensor, asked: Asked) -> tuple[Tensor, Tensor]:
         """Loss of occupancy and of charge, from (h, 1 + F, P), the occupancy logit first."""
         with torch.autocast(predicted.device.type, enabled=False):
-            logits, values = predicted[:, 0].float(), predicted[:, 1:].float()
+            logits, values = predicted.float().tensor_split((1,), 1)
             occupied = asked.token * prod(self.patch) + asked.cell
-            return self._terms(logits, values, occupied, asked)
+            return self._terms(logits[:, 0].contiguous(), values, occupied, asked)
 
     def _terms(
         self, logits: Tensor, values: Tensor, occupied: Tensor, asked: Asked
