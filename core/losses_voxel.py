@@ -34,7 +34,7 @@ def distance(occupied: Tensor, h: int, patch: Triple, reach: int) -> Tensor:
         for axis in range(3):
             near = _spread(near, axis)
         covered += near
-    return reach - covered.flatten(0, 2).T.float()
+    return (reach - covered).flatten(0, 2).T.contiguous().float()
 
 
 def _spread(near: Tensor, axis: int) -> Tensor:
@@ -63,16 +63,15 @@ def focal(
     them. A border of zero cells means w = 1 everywhere, which without gamma is plain cross-entropy.
     Zero for a perfect prediction and for no patches.
     """
-    cost = softplus(logits_hp)  # -log(1 - p)
-    at_hits = logits_hp.reshape(-1)[occupied]
-    missed = softplus(-at_hits)
+    at_hits = logits_hp.reshape(-1).index_select(0, occupied)
+    missed, cost = softplus(-at_hits), softplus(logits_hp)  # -log p, -log(1 - p)
     if gamma:
         missed = missed * torch.exp(-gamma * softplus(at_hits))
         cost = cost * torch.exp(gamma * (logits_hp - cost))
-    weight = (distance_hp > 0).to(cost.dtype)
+    weight = (distance_hp > border).to(cost.dtype)
     if border:
-        far = (distance_hp > border).to(cost.dtype)
-        weight += far * (balance * len(occupied) / far.sum().clamp(min=1) - 1)
+        weight *= balance * len(occupied) / weight.sum().clamp(min=1) - 1
+        weight += distance_hp > 0
     return (missed.sum() + _dot(cost, weight)) / max(1, len(occupied))
 
 
@@ -206,9 +205,9 @@ def deposits(
     charge in the middle of nowhere all of it. Zero for a perfect prediction and for no patches.
     """
     p = logits_hp.sigmoid()
-    expected = p[:, None] * values_hfp
-    stray = _dot(expected.abs().sum(1), distance_hp) / reach
-    p_at, v_at = p.reshape(-1)[occupied], values_hfp.transpose(1, 2).flatten(0, 1)[occupied]
+    stray = _dot(values_hfp.abs().sum(1), p * distance_hp) / reach
+    token, cell = occupied // p.shape[1], occupied % p.shape[1]
+    p_at, v_at = p.reshape(-1).index_select(0, occupied), values_hfp[token, :, cell]
     there = torch.isfinite(true_mf)
     miss = p_at[:, None] * v_at - torch.where(there, true_mf, 0)
     return (stray + (miss.abs() * there).sum()) / max(1, len(occupied))

@@ -54,7 +54,8 @@ class VoxelLoss(nn.Module):
             cells = focal(logits, occupied, away, use.focal, use.border, use.balance)
         else:
             cells = occupancy(logits, occupied)
-        away = away.clamp(max=use.reach)
+        if reach > use.reach:
+            away = away.clamp(max=use.reach)
         if use.chamfer:
             cells = cells + use.chamfer * chamfer(logits, occupied, away, self.patch, use.reach)
         if use.distance:
