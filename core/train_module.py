@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, cast
 
 import torch
@@ -55,8 +56,7 @@ class StageModule(LightningModule):
         super().__init__()
         self.network = network
         self.setup_ = setup
-        ema = setup.stage.optim.ema
-        self.average = AveragedModel(network, multi_avg_fn=averaging(ema))
+        self.average = AveragedModel(network)
         self.average.requires_grad_(False)
         self.terms: dict[str, list[Tensor]] = {}
         self.val_terms: dict[str, list[tuple[Tensor, int]]] = {}
@@ -67,6 +67,11 @@ class StageModule(LightningModule):
         """The network with averaged weights."""
         module: nn.Module = self.average.module
         return module
+
+    @cached_property
+    def _weights(self) -> tuple[list[Tensor], list[Tensor]]:
+        """Weights as they are and averaged; to walk through the modules each step takes long."""
+        return list(self.network.parameters()), list(self.averaged.parameters())
 
     @property
     def epoch(self) -> int:
@@ -101,7 +106,7 @@ class StageModule(LightningModule):
 
     def configure_gradient_clipping(self, *_: Any, **__: Any) -> None:
         """Clip the gradient's norm (Lightning refuses to with a fused optimiser in bfloat16)."""
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.setup_.stage.optim.clip)
+        nn.utils.clip_grad_norm_(self._weights[0], self.setup_.stage.optim.clip)
 
     def training_step(self, batch: Batch, _: int) -> Tensor | None:
         """The weighted loss of a batch; None if no task takes part in it."""
@@ -120,8 +125,15 @@ class StageModule(LightningModule):
         return total
 
     def on_train_batch_end(self, *_: Any) -> None:
-        """Average the weights."""
-        self.average.update_parameters(self.network)
+        """Average the weights, the first time by copying them."""
+        now, averaged = self._weights
+        done = self.average.n_averaged
+        with torch.no_grad():
+            if done == 0:
+                torch._foreach_copy_(averaged, now)
+            else:
+                averaging(self.setup_.stage.optim.ema)(averaged, now, done)
+            done += 1
 
     def validation_step(self, batch: Batch, _: int) -> None:
         """Losses of the averaged weights."""
