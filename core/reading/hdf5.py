@@ -121,6 +121,8 @@ class Hdf5:
             rows = data[first:last]
         _whole(rows, last - first, name)
         counts = np.array([len(row) for row in rows], np.int64)
+        if not inner.isnative:  # h5py gives the bytes as the file has them, and calls them native
+            rows = [row.view(inner) if row.dtype.isnative else row for row in rows]
         flat = np.concatenate([np.zeros(0, inner), *rows])
         return counts, numbers(flat, name)
 

@@ -357,3 +357,15 @@ def test_hdf5_rows_come_back_however_they_are_asked_for(tmp_path):
         opened.table("t", 0, 3, ("idd",))
     with pytest.raises(EventError, match=r"^t: rows are not of variable length"):
         opened.ragged("t", 0, 3)
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">i8", "<u2", "<f8"])
+def test_hdf5_rows_of_variable_length_come_back_in_any_byte_order(tmp_path, dtype):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        data = file.create_dataset("r", (3,), h5py.vlen_dtype(np.dtype(dtype)))
+        data[0], data[2] = np.array([1, 515], dtype), np.array([7], dtype)
+    opened = Hdf5(tmp_path / "a.h5")
+    sizes, flat = opened.ragged("r", 0, 3)
+    assert sizes.tolist() == [2, 0, 1]
+    assert flat.tolist() == [1, 515, 7]
+    assert flat.dtype.isnative
