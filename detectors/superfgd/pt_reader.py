@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from os.path import abspath
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,9 @@ def particle(path: Path | str, key: str = "", order: str = "", unlabelled: int =
     folder. A class is a name (proton, mu+, ...), a PDG number, or a number in `order`, e.g.
     "proton,pion,muon,electron". unlabelled: admit files in which no class is found.
     """
-    path = Path(path)
-    splits = next((_SPLITS[p.name] for p in path.parents if p.name in _SPLITS), ())
-    return Single(path, partial(_read, path, key, _ordered(order), bool(unlabelled)), splits)
+    whole = Path(abspath(path))  # what folders say does not depend on the one we are in
+    splits = next((_SPLITS[p.name] for p in whole.parents if p.name in _SPLITS), ())
+    return Single(path, partial(_read, whole, key, _ordered(order), bool(unlabelled)), splits)
 
 
 def _ordered(order: str) -> tuple[int, ...]:

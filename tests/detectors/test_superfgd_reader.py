@@ -124,3 +124,14 @@ def test_no_hits_are_an_event_without_any(tmp_path):
     write_pt(path, {"reco_hits": np.zeros((0, 4)), "true_nodes": np.zeros((0, 3))})
     e = read(path)
     assert (len(e), e.streams["cubes"].counts[0], e.streams["context"].counts[0]) == (1, 0, 0)
+
+
+def test_what_folders_say_does_not_depend_on_where_we_are(tmp_path, monkeypatch):
+    path = tmp_path / "training" / "mu-" / "17.pt"
+    write_pt(path, drawn(1))
+    monkeypatch.chdir(path.parent)
+    for given in ("17.pt", "../mu-/17.pt", path):
+        assert particle(given).splits == ("train", "val")
+        e = read(given)
+        assert e.keys == ("training.mu-/17",)
+        assert CLASSES[e.truth["pid"][0]] == "muon"
