@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from hashlib import blake2b, sha256
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from .foreign import Piece, read_foreign
 from .foreign_pool import Asked
 from .inputs import Options, files_of, options_of, readers_of
 from .manifest import Manifest, read_manifest
+from .prepare_keys import Seen, where
 from .prepare_parts import PartNote, Parts
 from .progress import Notify, Progress, silent
 from .reading import group_of
@@ -29,6 +30,7 @@ from .store import EventWriter, atomic
 _PART_EVENTS = 1024  # events of a part
 _PART_BYTES = 256 << 20  # or its size in memory, if that comes first
 _TOLD = 20  # names of files that the file itself tells of
+GO_ON = "to go on and leave out what cannot be read: --resume --skip-broken"
 
 
 @frozen(kw_only=True)
@@ -124,7 +126,7 @@ def _job(asked: Asked, how: How, manifest: Manifest | None) -> dict[str, Any]:
 
 def _read(asked: Asked, how: How, manifest: Manifest | None, parts: Parts, notify: Notify) -> None:
     """Read on from where the parts end, into further parts."""
-    seen = _Seen(asked.files)
+    seen = Seen(asked.files)
     for file in parts.files:
         seen.note(file.keys)
     part = _Part(parts, sum(len(f) for f in parts.files))
@@ -137,7 +139,7 @@ def _read(asked: Asked, how: How, manifest: Manifest | None, parts: Parts, notif
                 taken, unlisted = _listed(taken, splits, path, manifest)
                 splits, found = splits[splits >= 0], found + unlisted
             if found and not how.skip_broken:
-                raise EventError(f"{found[0]}; to leave out what cannot be read: --skip-broken")
+                raise EventError(f"{found[0]}; {GO_ON}")
             part.add(taken, splits, found)
             note = f"file {piece.file + 1} of {len(asked.files)}"
             notify(Progress("preparing", part.events, 0, note=note))
@@ -166,56 +168,10 @@ def _splits(piece: Piece, path: Path, how: How, manifest: Manifest | None) -> Ar
 def _listed(piece: Piece, splits: Array, path: Path, manifest: Manifest) -> tuple[Piece, list[str]]:
     """`piece` without the events that the manifest does not list, and what is said of those."""
     assert isinstance(piece.what, Events)  # noqa: S101 (what has no events has no splits)
-    where = _where(piece)
+    records = where(piece)
     unlisted = [piece.what.keys[b] for b in np.flatnonzero(splits < 0)]
-    faults = [f"{path}, {where}: {manifest.why_not(key, path)}" for key in unlisted]
+    faults = [f"{path}, {records}: {manifest.why_not(key, path)}" for key in unlisted]
     return evolve(piece, what=piece.what.take(np.flatnonzero(splits >= 0))), faults
-
-
-def _where(piece: Piece) -> str:
-    """The records of `piece` in words."""
-    one = piece.last - piece.first == 1
-    return f"event {piece.first}" if one else f"events {piece.first} to {piece.last}"
-
-
-class _Seen:
-    """Keys that have come, as 8 bytes each: every event must have its own."""
-
-    def __init__(self, files: Sequence[Path]) -> None:
-        self._files = files
-        self._keys: dict[bytes, int] = {}
-
-    def note(self, keys: Sequence[str], file: int = -1) -> None:
-        """Remember `keys` of file number `file`."""
-        for key in keys:
-            self._keys[_short(key)] = file
-
-    def sorted_out(self, piece: Piece) -> tuple[Piece, list[str]]:
-        """`piece` without events whose key has come before, and what is wrong with it."""
-        if not isinstance(piece.what, Events):
-            return piece, [piece.what] if piece.what else []
-        good, faults = [], []
-        for b, key in enumerate(piece.what.keys):
-            short = _short(key)
-            if short in self._keys:
-                faults.append(self._twice(piece, key, self._keys[short]))
-            else:
-                self._keys[short] = piece.file
-                good.append(b)
-        if faults:
-            piece = evolve(piece, what=piece.what.take(np.array(good, np.int64)))
-        return piece, faults
-
-    def _twice(self, piece: Piece, key: str, before: int) -> str:
-        other = f" in {self._files[before]}" if 0 <= before != piece.file else ""
-        return (
-            f"{self._files[piece.file]}, {_where(piece)}: key {key!r} has come before{other} "
-            "(where numbers repeat from file to file: --by-file)"
-        )
-
-
-def _short(key: str) -> bytes:
-    return blake2b(key.encode(), digest_size=8).digest()
 
 
 class _Part:

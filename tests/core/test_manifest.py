@@ -13,7 +13,7 @@ from toy_foreign import DETECTOR
 from intarsia.core.errors import EventError
 from intarsia.core.export import export
 from intarsia.core.manifest import find_manifest, read_manifest, write_manifest
-from intarsia.core.prepare import How, prepare
+from intarsia.core.prepare import GO_ON, How, prepare
 from intarsia.core.split import NAMES, splits_of
 from intarsia.core.store import EventFile
 
@@ -137,7 +137,7 @@ def test_what_is_not_listed_is_a_fault_and_what_is_not_there_is_told(tmp_path):
     said = f"{data}, events 0 to 3: key 'a/1': event 'a/1' is not in the manifest {path}"
     with pytest.raises(EventError) as caught:
         prepare(DETECTOR, [data], tmp_path / "out.h5", how)
-    assert str(caught.value) == f"{said}; to leave out what cannot be read: --skip-broken"
+    assert str(caught.value) == f"{said}; {GO_ON}"
     made = prepare(DETECTOR, [data], tmp_path / "out.h5", evolve(how, skip_broken=True))
     assert (made.left_out, made.records_left_out, made.missing) == ((said,), 1, ("a/9",))
     file = EventFile(tmp_path / "out.h5")

@@ -14,7 +14,7 @@ from toy_foreign import DETECTOR
 
 from intarsia.core.cli import main
 from intarsia.core.errors import EventError, RunError
-from intarsia.core.prepare import How, prepare
+from intarsia.core.prepare import GO_ON, How, prepare
 from intarsia.core.prepare_parts import Parts
 from intarsia.core.split import splits_of
 from intarsia.core.store import EventFile
@@ -93,7 +93,7 @@ def test_the_first_broken_event_stops_it_and_what_came_before_is_kept(tmp_path):
     path = write(tmp_path / "a.toy", [1] * 33 + ["wrong"] + [2] * 10)
     with pytest.raises(EventError) as caught:
         prepare(DETECTOR, [path], tmp_path / "out.h5", QUICK)
-    hint = "; to leave out what cannot be read: --skip-broken"
+    hint = f"; {GO_ON}"
     assert str(caught.value) == f"{path}, event 33: hits: are wrong{hint}"
     assert not (tmp_path / "out.h5").exists()
     how = evolve(QUICK, skip_broken=True, resume=True)
@@ -154,13 +154,25 @@ def test_keys_that_repeat_are_told_or_begin_with_the_file(tmp_path):
     with pytest.raises(EventError) as caught:
         prepare(DETECTOR, [a, b], tmp_path / "out.h5", QUICK)
     said = f"{b}, events 0 to 3: key 'r/1' has come before in {a} (where numbers repeat from file to file: --by-file)"  # fmt: skip
-    assert str(caught.value) == f"{said}; to leave out what cannot be read: --skip-broken"
+    assert str(caught.value) == f"{said}; {GO_ON}"
     how = evolve(QUICK, skip_broken=True, resume=True)
     made = prepare(DETECTOR, [a, b], tmp_path / "out.h5", how)
     assert EventFile(tmp_path / "out.h5").keys == ("r/0", "r/1", "r/2", "r/3")
     assert made.left_out[0].replace(f" in {a}", "") == said.replace(f" in {a}", "")
     prepare(DETECTOR, [a, b], tmp_path / "out.h5", evolve(QUICK, by_file=True))
     assert EventFile(tmp_path / "out.h5").keys[1:3] == ("r-1:r/1", "r-2:r/1")
+
+
+def test_of_keys_that_repeat_it_is_said_what_helps(tmp_path):
+    one, two = (write(tmp_path / folder / "a.toy", [1]) for folder in ("x", "y"))
+    same = tmp_path / "b.toy"
+    same.write_text("0 1\n0 2\n")
+    how = evolve(QUICK, skip_broken=True, by_file=True)
+    made = prepare(DETECTOR, [one, two, same], tmp_path / "out.h5", how)
+    assert made.left_out == (
+        f"{two}, event 0: key 'a:a/0' has come before in {one} (files of one name: give one of them another)",
+        f"{same}, events 0 to 2: key 'b:b/0' has come before in {same} (where numbers repeat within a file: keys=row, of readers that have it)",
+    )  # fmt: skip
 
 
 def test_published_splits_are_kept(tmp_path):
@@ -261,7 +273,7 @@ def command(tmp_path, monkeypatch):
 def test_the_command_says_what_it_did(command, capsys):
     write(Path("a.toy"), [1, "wrong", 3])
     assert main([*command, "a.toy", "scale=2"]) == 2
-    assert "a.toy, event 1: hits: are wrong; to leave out" in capsys.readouterr().err
+    assert "a.toy, event 1: hits: are wrong; to go on and leave out" in capsys.readouterr().err
     assert main([*command, "a.toy", "scale=2", "--skip-broken", "--resume"]) == 0
     out, err = capsys.readouterr()
     n = EventFile("out.h5").splits
@@ -295,7 +307,7 @@ MEASURE = """
 import resource, sys
 from pathlib import Path
 from toy_foreign import DETECTOR
-from intarsia.core.prepare import How, prepare
+from intarsia.core.prepare import GO_ON, How, prepare
 
 if __name__ == "__main__":
     prepare(DETECTOR, [sys.argv[1]], Path(sys.argv[2]), How())
