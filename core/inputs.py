@@ -68,6 +68,8 @@ def opened(path: Path, readers: Sequence[Reader], options: Options) -> tuple[Rea
     By suffix, then by content where a reader can tell.
     """
     reader = _chosen(path, readers)
+    if faults := option_faults(reader.options, options):
+        raise EventError(f"reader {reader.name}: {'; '.join(faults)}")
     own = {name: options.get(name, value) for name, value in reader.options.items()}
     return reader, function_of(reader, reader.open)(path, **own)
 

@@ -22,6 +22,7 @@ from .hdf5 import Hdf5
 from .values import numbers
 
 _EXTENT = ("first", "N")
+_MOST = 2**20  # pixels along an axis
 
 
 @frozen(eq=False)
@@ -140,19 +141,24 @@ class Larcv3:
         size, shape, origin = (
             numbers(meta[c], f"{group}/image_meta.{c}", (None, None)) for c in columns
         )
-        if shape.size and (shape.min() < 1 or shape.max() > 2**20):
-            raise EventError(f"{group}/image_meta.number_of_voxels: {shape.max()} pixels")
+        # An image of nothing may be without a grid: larcv then writes a meta that is not valid.
+        known = np.all((shape > 0) & (shape <= _MOST), axis=1)
+        if (wrong := ~known & (voxels > 0)).any():
+            pixels = tuple(shape[wrong][0].tolist())
+            raise EventError(f"{group}/image_meta.number_of_voxels: {pixels} pixels")
         found = self._file.gather(f"{group}/voxels", owned, ("id", "value"))
-        shape = shape.astype(np.int64)
+        shape = np.where(known[:, None], shape, 1).astype(np.int64)
         index = np.zeros((len(found["id"]), shape.shape[1]), np.int64)
         image = np.repeat(np.arange(len(voxels)), voxels)
         for one in np.unique(shape, axis=0):
             mine = (shape == one).all(1)[image]
             index[mine] = cells_of_ids(found["id"][mine], tuple(one), "C", f"{group}/voxels.id")
         pitch = size.astype(np.float64) / shape
+        event = np.repeat(np.arange(len(images)), images.counts)[known]
         return Images(
-            images.counts, projection, shape, pitch, origin, voxels, index, found["value"],
-            clusters, cluster,
+            np.bincount(event, minlength=len(images)).astype(np.int64), projection[known],
+            shape[known], pitch[known], origin[known], voxels[known], index, found["value"],
+            clusters[known] if len(clusters) else clusters, cluster,
         )  # fmt: skip
 
 

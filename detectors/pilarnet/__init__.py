@@ -111,12 +111,13 @@ _LARCV = "intarsia.detectors.pilarnet.larcv_reader"
 _LARCV_ROOT = "intarsia.detectors.pilarnet.larcv_root_reader"
 _M = "intarsia.detectors.pilarnet.pilarnet_m_reader"
 Options = dict[str, int | float | str]
-_PRODUCERS: Options = {
+PRODUCERS = {
     "energies": "data",
     "labels": "fivetypes",
     "clusters": "mcst",
     "particles": "mcst",
 }
+_LARCV_OPTIONS: Options = {**PRODUCERS, "order": "", "keys": "event"}
 _CUTS: Options = {"threshold": 0.0, "revision": ""}
 
 
@@ -128,15 +129,16 @@ def _readers(what: str, own: Options, larcv: Options) -> tuple[Reader, ...]:
             suffixes=(".h5", ".hdf5"),
             open=f"{_LARCV}:{what}",
             claims=f"{_LARCV}:why_not",
-            options=_PRODUCERS | own | larcv,
-            about="sparse3d, cluster3d and particle products of the named producers",
+            options=_LARCV_OPTIONS | own | larcv,
+            about="sparse3d, cluster3d and particle products of the named producers (none: without); "
+            "order of the labels: fivetypes or semantic; keys: event or row",
         ),
         Reader(
             name="larcv2",
             suffixes=(".root",),
             open=f"{_LARCV_ROOT}:{what}",
             claims=f"{_LARCV_ROOT}:why_not",
-            options=_PRODUCERS | own | larcv,
+            options=_LARCV_OPTIONS | own | larcv,
             about="the same products in larcv's ROOT files, the form of the original release",
         ),
         Reader(

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from intarsia.core.errors import EventError
+from intarsia.core.errors import EventError, suggest
 from intarsia.core.events import Array, Events
 from intarsia.core.reading import Records, integers
 from intarsia.core.reading.hdf5 import Hdf5
-from intarsia.core.reading.larcv import Images, Larcv3
+from intarsia.core.reading.larcv import Images, Larcv3, named
 
-from . import CELL, FIVETYPES, SIDE
+from . import CELL, FIVETYPES, PRODUCERS, SEMANTIC, SIDE
 from .voxels import MASSES, Voxels, box, classes_of, semantic_of, single, whole
 
 if TYPE_CHECKING:
@@ -21,6 +21,16 @@ if TYPE_CHECKING:
 
 _PARTICLE = ("pdg", "px", "py", "pz", "energy_init", "trackid", "parent_trackid", "process")
 _UNKNOWN = 2**32 - 1  # larcv's kINVALID
+_KINDS = {
+    "energies": "sparse3d",
+    "labels": "sparse3d",
+    "clusters": "cluster3d",
+    "particles": "particle",
+}
+_KEYS = ("event", "row")  # what an event is called after
+_NONE = "none"  # in place of a producer: to do without
+# Classes that labels may number; the second is larcv's ShapeType, whose last two say nothing.
+_ORDERS = {"fivetypes": FIVETYPES, "semantic": (*SEMANTIC, "ghost", "unknown")}
 
 
 def why_not(path: Path) -> str:
@@ -33,22 +43,30 @@ def why_not(path: Path) -> str:
 
 
 class Whole(Records):
-    """Whole events. energies, labels, clusters, particles: names of the producers."""
+    """Whole events. energies, labels, clusters, particles: names of the producers.
+
+    "none" does without labels or clusters. order: in which labels number the classes, "fivetypes"
+    or "semantic"; only of the producer fivetypes it is known. keys: "event", or "row" for files
+    whose event numbers repeat.
+    """
 
     opens: ClassVar[type[Larcv3 | LarcvRoot]] = Larcv3
 
     def __init__(
         self,
         path: Path | str,
-        energies: str = "data",
-        labels: str = "fivetypes",
-        clusters: str = "mcst",
-        particles: str = "mcst",
+        order: str = "",
+        keys: str = "event",
+        **producers: str,
     ) -> None:
         super().__init__(path)
+        for option, value, known in (("order", order, ("", *_ORDERS)), ("keys", keys, _KEYS)):
+            if value not in known:
+                names = " or ".join(filter(None, known))
+                raise EventError(f"{option}: must be {names}, not {value!r}")
+        self._order, self._by_row = order, keys == "row"
+        self._producers = PRODUCERS | producers
         self._file = self.opens(self.path)
-        self._energies, self._labels = f"sparse3d_{energies}", f"sparse3d_{labels}"
-        self._clusters, self._particles = f"cluster3d_{clusters}", f"particle_{particles}"
 
     def __len__(self) -> int:
         return len(self._file)
@@ -59,41 +77,84 @@ class Whole(Records):
 
     def events(self, first: int, last: int) -> Events:
         """Voxels of the image; owners, where the file has clusters, as shares of each voxel."""
-        images = self._file.sparse(self._energies, first, last)
-        voxels = _voxels(images, self._energies)
-        five = self._fivetypes(voxels, first, last)
-        keys = self._file.keys(first, last)
-        if self._clusters not in self._file.products:
-            semantic = None if five is None else semantic_of(five)
-            return whole(keys, Voxels(*voxels, None, semantic, five))
+        energies = self._product("energies", needed=True)
+        voxels = _voxels(self._file.sparse(energies, first, last), energies)
+        labels = self._classes(voxels, first, last)
+        keys = self._keys(first, last)
+        if not self._product("clusters"):
+            return whole(keys, Voxels(*voxels, None, *labels))
         owned, number, pdg = self._owned(first, last)
-        return whole(keys, _shared(voxels, five, owned, number, pdg))
+        return whole(keys, _shared(voxels, labels, owned, number, pdg))
 
-    def _fivetypes(self, voxels: tuple[Array, Array, Array], first: int, last: int) -> Array | None:
-        """Class of each voxel, -1 where the labels do not have it; None if the file has none."""
-        if self._labels not in self._file.products:
-            return None
-        labelled = _voxels(self._file.sparse(self._labels, first, last), self._labels)
-        classes = integers(labelled[2], f"{self._labels}.value")
-        if len(classes) and not 0 <= classes.min() <= classes.max() < len(FIVETYPES):
+    def _product(self, option: str, needed: bool = False) -> str:
+        """The product that `option` names, "" if the file has none of its kind or none is wanted.
+
+        EventError if it is needed, or the file has others that could be meant.
+        """
+        kind, producer = _KINDS[option], self._producers[option]
+        if producer == _NONE and not needed:
+            return ""
+        name, has = f"{kind}_{producer}", self._file.products
+        if name in has:
+            return name
+        energies = f"{kind}_{self._producers['energies']}"
+        others = [p for p in has if p.startswith(f"{kind}_") and p != energies]
+        if not (needed or others or producer != PRODUCERS[option]):
+            return ""
+        raise EventError(
+            f"{name}: not in the file{suggest(name, others)} (it has: {', '.join(has)}); "
+            f"{option}=PRODUCER names another{'' if needed else f', {option}={_NONE} does without'}"
+        )
+
+    def _keys(self, first: int, last: int) -> list[str]:
+        if self._by_row:
+            return named(self.path, first, np.full((last - first, 3), -1))
+        return self._file.keys(first, last)
+
+    def _classes(
+        self, voxels: tuple[Array, Array, Array], first: int, last: int
+    ) -> tuple[Array | None, Array | None]:
+        """Semantic class and fivetypes of each voxel, -1 where unknown; None what the file lacks."""
+        product = self._product("labels")
+        if not product:
+            return None, None
+        order = self._order_of(product)
+        labelled = _voxels(self._file.sparse(product, first, last), product)
+        classes = integers(labelled[2], f"{product}.value")
+        if len(classes) and not 0 <= classes.min() <= classes.max() < len(_ORDERS[order]):
             raise EventError(
-                f"{self._labels}.value: from {classes.min()} to {classes.max()}, "
-                f"not 0 to {len(FIVETYPES) - 1}"
+                f"{product}.value: from {classes.min()} to {classes.max()}, "
+                f"not 0 to {len(_ORDERS[order]) - 1} ({', '.join(_ORDERS[order])})"
             )
-        return _matched(_flat(*voxels[:2]), _flat(*labelled[:2]), classes)
+        found = _matched(_flat(*voxels[:2]), _flat(*labelled[:2]), classes)
+        if order == "semantic":
+            return np.where(found < len(SEMANTIC), found, -1), None
+        return semantic_of(found), found
+
+    def _order_of(self, product: str) -> str:
+        """Order in which `product` numbers the classes; EventError if nobody has said it."""
+        if self._order or product == "sparse3d_fivetypes":
+            return self._order or "fivetypes"
+        known = " or ".join(f"order={o} ({', '.join(_ORDERS[o])})" for o in _ORDERS)
+        raise EventError(
+            f"{product}: the file does not tell the order of its classes; give {known}"
+        )
 
     def _owned(self, first: int, last: int) -> tuple[tuple[Array, Array, Array], Array, Array]:
         """Voxels of all clusters, the particle (-1: none) and its PDG number (0: none) of each."""
-        clusters = self._file.clusters(self._clusters, first, last)
-        counts, table = self._file.particles(self._particles, first, last, ("pdg",))
+        product = self._product("clusters", needed=True)
+        clusters = self._file.clusters(product, first, last)
+        particles = self._product("particles", needed=True)
+        counts, table = self._file.particles(particles, first, last, ("pdg",))
         per_event = np.bincount(clusters.event, clusters.clusters, minlength=len(counts))
         wrong = (per_event != counts) & (per_event != counts + 1) & (per_event != 0)
         if wrong.any():
             b = int(np.flatnonzero(wrong)[0])
             raise EventError(
-                f"{self._clusters}: {int(per_event[b])} clusters for {counts[b]} particles"
+                f"{product}: {int(per_event[b])} clusters for {counts[b]} particles, "
+                "not as many or one more"
             )
-        voxels = _voxels(clusters, self._clusters)
+        voxels = _voxels(clusters, product)
         event = np.repeat(np.arange(len(counts)), voxels[0])
         real = clusters.cluster < counts[event]
         start = np.cumsum(counts) - counts
@@ -106,16 +167,17 @@ class Particles(Whole):
     """Particles of `least` voxels or more, one sample each; with `primaries`, no others."""
 
     def __init__(
-        self, path: Path | str, least: int = 10, primaries: int = 0, **producers: str
+        self, path: Path | str, least: int = 10, primaries: int = 0, **options: str
     ) -> None:
-        super().__init__(path, **producers)
+        super().__init__(path, **options)
         self._least, self._primaries = int(least), bool(primaries)
 
     def events(self, first: int, last: int) -> Events:
         """The clusters of each event that are of a particle."""
         voxels, number, pdg = self._owned(first, last)
-        five = self._fivetypes(voxels, first, last)
-        counts, table = self._file.particles(self._particles, first, last, _PARTICLE)
+        labels = self._classes(voxels, first, last)
+        particles = self._product("particles", needed=True)
+        counts, table = self._file.particles(particles, first, last, _PARTICLE)
         origin = _origin(table)
         start = np.cumsum(counts) - counts
         if self._primaries:
@@ -128,9 +190,8 @@ class Particles(Whole):
             for b, n in enumerate(counts.tolist())
             for i in range(n)
         }
-        semantic = None if five is None else semantic_of(five)
-        found = Voxels(*voxels, number, semantic, five, classes_of(pdg))
-        return single(self._file.keys(first, last), found, truth, self._least)
+        found = Voxels(*voxels, number, *labels, classes_of(pdg))
+        return single(self._keys(first, last), found, truth, self._least)
 
 
 def _voxels(images: Images, product: str) -> tuple[Array, Array, Array]:
@@ -138,6 +199,8 @@ def _voxels(images: Images, product: str) -> tuple[Array, Array, Array]:
     wrong = ~np.isclose(images.pitch, CELL) & ~np.isclose(images.pitch, 0.1 * CELL)
     if wrong.any():
         raise EventError(f"{product}: voxels of {images.pitch[wrong][0]}, not {CELL} mm")
+    if not (finite := np.isfinite(images.value)).all():
+        raise EventError(f"{product}.value: {int((~finite).sum())} values are not finite")
     shapes = np.unique(images.shape, axis=0)
     index = images.index.copy()
     for shape in shapes:
@@ -164,8 +227,8 @@ def _matched(cells: Array, known: Array, values: Array) -> Array:
 
 
 def _shared(
-    voxels: tuple[Array, Array, Array], five: Array | None, owned: tuple[Array, Array, Array],
-    number: Array, pdg: Array,
+    voxels: tuple[Array, Array, Array], labels: tuple[Array | None, Array | None],
+    owned: tuple[Array, Array, Array], number: Array, pdg: Array,
 ) -> Voxels:  # fmt: skip
     """The image's voxels, each once per owner, with the image's energy shared among them.
 
@@ -185,11 +248,8 @@ def _shared(
     counts = np.bincount(event[rows], minlength=len(voxels[0])).astype(np.int64)
     particle = np.concatenate([number, np.full(len(alone), -1)])[order]
     pid = np.concatenate([classes_of(pdg), np.full(len(alone), -1)])[order]
-    classes = None if five is None else five[rows]
-    semantic = None if classes is None else semantic_of(classes)
-    return Voxels(
-        counts, voxels[1][rows], voxels[2][rows] * share, particle, semantic, classes, pid
-    )
+    semantic, five = (None if found is None else found[rows] for found in labels)
+    return Voxels(counts, voxels[1][rows], voxels[2][rows] * share, particle, semantic, five, pid)
 
 
 def _origin(table: dict[str, Array]) -> Array:

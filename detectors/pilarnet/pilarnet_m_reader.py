@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os.path import abspath
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from intarsia.core.events import Array, Events, cumulated
 from intarsia.core.reading import Records, integers
 from intarsia.core.reading.hdf5 import Hdf5
 
-from . import PARTICLES, SEMANTIC
+from . import PARTICLES, SEMANTIC, SIDE
 from .voxels import Voxels, kept, single, whole
 
 _POINT, _EXTRA = 8, 5  # numbers of a point, of a cluster's extra record
@@ -45,7 +46,7 @@ class Whole(Records):
         for name in ("cluster", "cluster_extra"):
             if name in self._file and self._file.rows(name) != self._events:
                 raise EventError(f"{name}: {self._file.rows(name)} rows for {self._events} events")
-        split = self.path.parent.name
+        split = Path(abspath(self.path)).parent.name
         self.splits = (split,) if split in ("train", "val", "test") else ()
 
     def __len__(self) -> int:
@@ -60,6 +61,12 @@ class Whole(Records):
         voxels, _ = self._voxels(first, last)
         return whole(self._keys(first, last), voxels)
 
+    @property
+    def _read_as(self) -> str:
+        """What may be wrong with a table that does not fit."""
+        other = next(r for r in _WIDTH if r != self._revision)
+        return f", read as {self._revision} (if it is {other}: revision={other})"
+
     def _keys(self, first: int, last: int) -> list[str]:
         return [f"{self.path.stem}/{row}" for row in range(first, last)]
 
@@ -69,7 +76,7 @@ class Whole(Records):
         wrong = counts % width > 0
         if wrong.any():
             n = int(counts[wrong][0])
-            raise EventError(f"{name}: {n} numbers, no multiple of {width} ({self._revision})")
+            raise EventError(f"{name}: {n} numbers, no multiple of {width}{self._read_as}")
         return counts // width, flat.reshape(-1, width)
 
     def _voxels(self, first: int, last: int) -> tuple[Voxels, Array]:
@@ -85,6 +92,7 @@ class Whole(Records):
             b = int(np.flatnonzero(owned != counts)[0]) if (owned != counts).any() else 0
             raise EventError(
                 f"cluster: {owned[b]} points in its clusters, {counts[b]} in the event"
+                f"{self._read_as}"
             )
         cluster = np.repeat(np.arange(len(table)), n)
         event = np.repeat(np.arange(len(counts)), numbers)
@@ -142,13 +150,20 @@ class Particles(Whole):
 
 def _cells(points: Array) -> Array:
     """Cells (n, 3) of points, which are whole numbers kept as floats."""
-    return integers(points, "point.xyz")
+    cells = integers(points, "point.xyz")
+    outside = ((cells < 0) | (cells >= SIDE)).any(axis=1)
+    if outside.any():
+        worst = cells[outside][0].tolist()
+        raise EventError(f"point.xyz: {outside.sum()} not from 0 to {SIDE - 1}, e.g. {worst}")
+    return cells
 
 
 def _energies(values: Array) -> Array:
     wrong = ~np.isfinite(values)
     if wrong.any():
         raise EventError(f"point.energy: {wrong.sum()} values are not finite")
+    if (values < 0).any():
+        raise EventError(f"point.energy: {(values < 0).sum()} values are negative")
     return values
 
 

@@ -262,3 +262,175 @@ def test_faults_are_named(larcv3, m):
         meta[...] = values
     with pytest.raises(EventError, match=r"sparse3d_data: voxels of 1\.0, not 3\.0 mm"):
         read(PILARNET_EVENT, larcv3)
+
+
+def table(file, name, **columns):
+    """Change columns of a table of an open file."""
+    values = file[name][:]
+    for column, value in columns.items():
+        values[column] = value
+    file[name][...] = values
+
+
+@pytest.fixture
+def renamed(larcv3):
+    """A file whose products have other producers."""
+    with h5py.File(larcv3, "r+") as file:
+        for old, new in (
+            ("sparse3d_data", "sparse3d_pcluster"),
+            ("sparse3d_fivetypes", "sparse3d_semantics"),
+            ("cluster3d_mcst", "cluster3d_g4"),
+            ("particle_mcst", "particle_g4"),
+        ):
+            file.move(f"Data/{old}_group", f"Data/{new}_group")
+    return larcv3
+
+
+HAS = "it has: cluster3d_g4, particle_g4, sparse3d_pcluster, sparse3d_semantics"
+ORDER = (
+    "give order=fivetypes (hip, mip, shower, delta, michel) or order=semantic (shower, track, "
+    "michel, delta, low_energy, ghost, unknown)"
+)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, f"sparse3d_data: not in the file; did you mean 'sparse3d_semantics'? ({HAS}); energies=PRODUCER names another"),
+        ({"energies": "pcluster"}, f"sparse3d_fivetypes: not in the file ({HAS}); labels=PRODUCER names another, labels=none does without"),
+        ({"energies": "pcluster", "labels": "semantic"}, f"sparse3d_semantic: not in the file; did you mean 'sparse3d_semantics'? ({HAS}); labels=PRODUCER names another, labels=none does without"),
+        ({"energies": "pcluster", "labels": "semantics"}, f"sparse3d_semantics: the file does not tell the order of its classes; {ORDER}"),
+        ({"energies": "pcluster", "labels": "none"}, f"cluster3d_mcst: not in the file; did you mean 'cluster3d_g4'? ({HAS}); clusters=PRODUCER names another, clusters=none does without"),
+        ({"energies": "pcluster", "labels": "none", "clusters": "g4"}, f"particle_mcst: not in the file; did you mean 'particle_g4'? ({HAS}); particles=PRODUCER names another"),
+    ],
+)  # fmt: skip
+def test_products_of_other_producers_are_not_passed_over(renamed, options, message):
+    with pytest.raises(EventError) as caught:
+        read(PILARNET_EVENT, renamed, **options)
+    assert str(caught.value) == f"{renamed}, event 0: {message}"
+
+
+def test_products_of_other_producers_are_read_by_name(renamed, tmp_path):
+    writer.write_larcv3(tmp_path / "b.h5", EVENTS)
+    names = {"energies": "pcluster", "labels": "semantics", "clusters": "g4", "particles": "g4"}
+    for detector in (PILARNET, PILARNET_EVENT):
+        found = read(detector, renamed, **names, order="fivetypes").streams["tpc"]
+        known = read(detector, tmp_path / "b.h5").streams["tpc"]
+        assert set(found.columns) == set(known.columns)
+        for name, values in known.columns.items():
+            np.testing.assert_array_equal(found[name], values)
+    bare = read(PILARNET_EVENT, renamed, energies="pcluster", labels="none", clusters="none")
+    assert set(bare.streams["tpc"].columns) == {"index", "energy"}
+
+
+def test_an_order_of_classes_that_is_said_is_taken(larcv3):
+    with h5py.File(larcv3, "r+") as file:
+        name = "Data/sparse3d_fivetypes_group/voxels"
+        rows = np.arange(len(file[name]))
+        table(file, name, value=rows % 7)
+        counts = file["Data/sparse3d_fivetypes_group/voxel_extents"]["N"]
+    tpc = read(PILARNET_EVENT, larcv3, order="semantic").streams["tpc"]
+    assert "fivetypes" not in tpc.columns
+    # ghost and unknown of larcv's order say nothing; voxels are in the file's order
+    assert tpc.counts.tolist() == counts.tolist()
+    known = rows % 7 < 5
+    assert (np.isnan(tpc["semantic"][:, 0]) == ~known).all()
+    assert (tpc["semantic"][known].argmax(1) == (rows % 7)[known]).all()
+    with pytest.raises(EventError, match="order: must be fivetypes or semantic, not 'M'"):
+        read(PILARNET_EVENT, larcv3, order="M")
+    with pytest.raises(EventError, match=r"from 0 to 6, not 0 to 4 \(hip, mip, shower, delta, mic"):
+        read(PILARNET_EVENT, larcv3)
+
+
+@pytest.mark.parametrize("which", ["no image", "no grid"])
+def test_an_event_of_nothing_is_an_event_without_voxels(larcv3, which):
+    with h5py.File(larcv3, "r+") as file:
+        for product in ("sparse3d_data", "sparse3d_fivetypes", "cluster3d_mcst"):
+            cluster = product.startswith("cluster")
+            inner = "projection_extents" if cluster else "voxel_extents"
+            group = f"Data/{product}_group"
+            outer = "extents" if which == "no image" else inner
+            table(file, f"{group}/{outer}", N=np.where([0, 1, 0], 0, file[f"{group}/{outer}"]["N"]))
+            if which == "no grid":  # as larcv leaves one that was never set
+                meta = file[f"{group}/image_meta"][:]
+                meta[1] = 0
+                file[f"{group}/image_meta"][...] = meta
+        group = "Data/particle_mcst_group/extents"
+        table(file, group, N=np.where([0, 1, 0], 0, file[group]["N"]))
+    events = read(PILARNET_EVENT, larcv3)
+    assert (events.streams["tpc"].counts > 0).tolist() == [True, False, True]
+    assert events.truth["particles"].tolist() == [4, 0, 4]
+    assert {k.split("/")[1] for k in read(PILARNET, larcv3, least=1).keys} == {"1", "3"}
+
+
+def test_a_grid_of_no_pixels_with_voxels_in_it_is_named(larcv3):
+    with h5py.File(larcv3, "r+") as file:
+        table(file, "Data/sparse3d_data_group/image_meta", number_of_voxels=[[96, 0, 96]])
+    with pytest.raises(EventError, match=r"image_meta\.number_of_voxels: \(96, 0, 96\) pixels"):
+        read(PILARNET_EVENT, larcv3)
+
+
+@pytest.mark.parametrize(
+    ("product", "detector"), [("sparse3d_data", PILARNET_EVENT), ("cluster3d_mcst", PILARNET)]
+)
+def test_energies_that_are_no_numbers_are_named(larcv3, product, detector):
+    with h5py.File(larcv3, "r+") as file:
+        name = f"Data/{product}_group/voxels"
+        table(file, name, value=np.where(np.arange(len(file[name])) == 2, np.nan, 1))
+    with pytest.raises(EventError, match=rf"event 0: {product}\.value: 1 values are not finite"):
+        read(detector, larcv3)
+
+
+def test_events_whose_numbers_repeat_go_by_their_rows(larcv3):
+    with h5py.File(larcv3, "r+") as file:
+        table(file, "Events/event_id", run=0, event=0)
+    assert read(PILARNET_EVENT, larcv3).keys == ("0.0/0",) * 3
+    assert read(PILARNET_EVENT, larcv3, keys="row").keys == ("a/0", "a/1", "a/2")
+    with pytest.raises(EventError, match="keys: must be event or row, not 'rows'"):
+        read(PILARNET_EVENT, larcv3, keys="rows")
+
+
+def changed(path, name, width, change):
+    """Change each event's rows of a dataset of rows of variable length."""
+    with h5py.File(path, "r+") as file:
+        for i, flat in enumerate(file[name][:]):
+            rows = flat.reshape(-1, width)
+            change(rows)
+            file[name][i] = rows.reshape(-1)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        (3, -0.5, r"point\.energy: \d+ values are negative"),
+        (2, 768, r"point\.xyz: \d+ not from 0 to 767, e\.g\. \[\d+, \d+, 768\]"),
+        (0, -1, r"point\.xyz: \d+ not from 0 to 767, e\.g\. \[-1, \d+, \d+\]"),
+    ],
+)
+def test_points_that_cannot_be_are_not_left_out(m, column, value, message):
+    changed(m, "point", 8, lambda rows: rows[:, column].fill(value))
+    for detector in (PILARNET, PILARNET_EVENT):
+        with pytest.raises(EventError, match=f"event 0: {message}"):
+            read(detector, m)
+
+
+def test_a_second_revision_without_cluster_extra_is_said_to_be_one(m):
+    with h5py.File(m, "r+") as file:
+        del file["cluster_extra"]
+    with pytest.raises(EventError, match=r"read as v1 \(if it is v2: revision=v2\)$"):
+        read(PILARNET_EVENT, m)
+    assert "pid" in read(PILARNET_EVENT, m, revision="v2").streams["tpc"].columns
+
+
+def test_the_split_of_a_release_does_not_depend_on_where_we_are(m, tmp_path, monkeypatch):
+    (tmp_path / "val").mkdir()
+    m.rename(tmp_path / "val" / "m.h5")
+    monkeypatch.chdir(tmp_path / "val")
+    _, records = opened(Path("m.h5"), PILARNET.readers, {})
+    with records:
+        assert records.splits == ("val",)
+
+
+def test_an_option_of_another_format_is_an_error(larcv3):
+    with pytest.raises(EventError, match="reader larcv3: there is no option 'threshold'"):
+        read(PILARNET_EVENT, larcv3, threshold=0.13)
