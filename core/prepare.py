@@ -98,15 +98,18 @@ def prepare(
     keys = (key for file in parts.files for key in file.keys)
     missing = tuple(manifest.missing(keys, files)) if manifest else ()
     left_out = tuple(line for note in parts.notes for line in note.left_out)
-    listed = out.with_name(f"{out.name}.left_out.txt") if left_out else None
-    if listed:
+    listed = out.with_name(f"{out.name}.left_out.txt")
+    if left_out:
         with atomic(listed) as path:
             path.write_text("".join(f"{line}\n" for line in left_out))
+    else:
+        listed.unlink(missing_ok=True)  # of an earlier file of this name
     records = sum(note.records_left_out for note in parts.notes)
     parts.remove()
     seconds = time.perf_counter() - started
     events = sum(counts.values())
-    return Prepared(events, len(files), left_out, records, listed, seconds, counts, missing)
+    where_listed = listed if left_out else None
+    return Prepared(events, len(files), left_out, records, where_listed, seconds, counts, missing)
 
 
 def _job(asked: Asked, how: How, manifest: Manifest | None) -> dict[str, Any]:

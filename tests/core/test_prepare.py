@@ -87,6 +87,9 @@ def test_whatever_goes_wrong_with_an_event_costs_that_event(tmp_path):
     file, events = read(tmp_path / "out.h5")
     assert events.streams["cubes"].counts.tolist() == [1] * 33 + [2] * len(BROKEN)
     assert file.provenance["left_out"] == len(BROKEN)
+    made = prepare(DETECTOR, [write(tmp_path / "b.toy", [1])], tmp_path / "out.h5", how)
+    assert made.listed is None
+    assert not list(tmp_path.glob("*left_out*"))  # of the file that was there before
 
 
 def test_the_first_broken_event_stops_it_and_what_came_before_is_kept(tmp_path):
