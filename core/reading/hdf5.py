@@ -18,6 +18,8 @@ from .values import numbers
 
 _LIMIT = 2**31  # bytes of one read
 _CHUNK = 2**28  # bytes of one chunk of a dataset: it is unpacked as a whole
+_SPARE = 2**24  # bytes that a dataset may have without a byte in the file
+_PACKED = 1100  # bytes that a byte in the file can stand for: deflate packs no better
 _FILTERS = {  # others would be fetched from a folder of plugins
     h5py.h5z.FILTER_DEFLATE,
     h5py.h5z.FILTER_SHUFFLE,
@@ -164,6 +166,9 @@ def _own(data: Any, name: str) -> None:
         raise EventError(f"{name}: a single value, not rows")
     if data.chunks and np.prod(data.chunks, dtype=object) * data.dtype.itemsize > _CHUNK:
         raise EventError(f"{name}: chunks of {data.chunks} rows, more than {_CHUNK >> 20} MiB each")
+    claimed = int(np.prod(data.shape, dtype=object)) * data.dtype.itemsize
+    if claimed > max(_SPARE, _PACKED * (held := data.id.get_storage_size())):
+        raise EventError(f"{name}: is to have {claimed} bytes, of which {held} are in the file")
     plist = data.id.get_create_plist()
     used = {plist.get_filter(i)[0] for i in range(plist.get_nfilters())}
     if unknown := used - _FILTERS:

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intarsia.core.errors import EventError
-from intarsia.core.reading import Ranges, npz, torch_file, unpickle
+from intarsia.core.reading import Ranges, hdf5, npz, torch_file, unpickle
 from intarsia.core.reading.hdf5 import Hdf5
 
 VALUE = {
@@ -310,22 +310,30 @@ def test_hdf5_files_reach_no_other_file(tmp_path, secret):
     opened.close()
 
 
-def test_absurd_hdf5_headers_cost_nothing(tmp_path):
+def test_absurd_hdf5_headers_cost_nothing(tmp_path, monkeypatch):
     path = tmp_path / "a.h5"
     with h5py.File(path, "w") as file:
         file.create_dataset("long", (1 << 50,), "f8", chunks=(1024,))
         file.create_dataset("chunk", (1 << 50,), "f8", chunks=(1 << 28,))
         file.create_dataset("wide", (4, 1 << 40), "f8", chunks=(1, 1024))
+        file.create_dataset("rows", (1 << 40,), h5py.vlen_dtype("f4"), chunks=(100,))
+        file.create_dataset("packed", data=np.zeros(1 << 22), chunks=True, compression="gzip")
+        file.create_dataset("unwritten", (100,), "f4", chunks=(10,))
     opened = Hdf5(path)
-    assert opened.rows("long") == 1 << 50
-    assert opened.read("long", 5, 8).tolist() == [0, 0, 0]
-    for name, last, message in (
-        ("long", 1 << 40, r"long: 8796093022208 bytes at once, more than 2 GiB"),
-        ("chunk", 1, r"chunk: chunks of \(268435456,\) rows, more than 256 MiB each"),
-        ("wide", 1, r"wide: 8796093022208 bytes at once, more than 2 GiB"),
+    for name, message in (
+        ("long", "long: is to have 9007199254740992 bytes, of which 0 are in the file"),
+        ("chunk", "chunk: chunks of (268435456,) rows, more than 256 MiB each"),
+        ("wide", "wide: is to have 35184372088832 bytes, of which 0 are in the file"),
+        ("rows", "rows: is to have 8796093022208 bytes, of which 0 are in the file"),
     ):
-        with pytest.raises(EventError, match=message):
-            opened.read(name, 0, last)
+        with pytest.raises(EventError) as caught:
+            opened.rows(name)
+        assert str(caught.value) == message
+    assert opened.read("packed", 0, 1 << 22).sum() == 0
+    assert opened.read("unwritten", 5, 8).tolist() == [0, 0, 0]
+    monkeypatch.setattr(hdf5, "_LIMIT", 1 << 20)
+    with pytest.raises(EventError, match="packed: 33554432 bytes at once, more than "):
+        opened.read("packed", 0, 1 << 22)
     (tmp_path / "text.h5").write_text("no")
     with pytest.raises(EventError, match="not an HDF5 file, or cut off at its beginning"):
         Hdf5(tmp_path / "text.h5")
