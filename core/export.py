@@ -58,6 +58,8 @@ def export(source: Path, out: Path) -> int:
     Gives the number of entries. `out` appears when it is whole; memory does not grow with the
     file. EventError if `source` is neither, RunError if the format or its library is not there.
     """
+    if out.exists() and source.exists() and out.samefile(source):
+        raise RunError(f"{out}: is the file to export; give what is written another name")
     if out.suffix == ".csv":
         return _manifest(EventFile(source), out)
     if out.suffix not in WRITERS:

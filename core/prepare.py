@@ -14,7 +14,7 @@ from attrs import evolve, field, frozen
 from intarsia import __version__
 
 from .detector import Detector, declaration
-from .errors import EventError
+from .errors import EventError, RunError
 from .events import Array, Events
 from .foreign import Piece, read_foreign
 from .foreign_pool import Asked
@@ -84,12 +84,14 @@ def prepare(
     The bytes depend on the files and their order alone. Memory does not grow with them, but for
     200 bytes an event. Without `skip_broken` the first fault is an EventError naming file, event,
     field and what is wrong; what was prepared before it is kept beside `out` for `resume`. `out`
-    appears when it is whole. RunError for inputs, readers or options that there are not.
+    appears when it is whole. RunError for inputs, readers or options that there are not, and if
+    `out` is a folder or an input.
     """
     started = time.perf_counter()
     readers = readers_of(detector, how.reader)
     options_of(readers, how.options)
     files = files_of(inputs, readers, bool(how.reader))
+    _may_be_written(out, files)
     asked = Asked(detector, readers, dict(how.options), tuple(files))
     manifest = read_manifest(how.manifest) if how.manifest else None
     parts = Parts(out, detector, _job(asked, how, manifest), how.resume)
@@ -110,6 +112,14 @@ def prepare(
     events = sum(counts.values())
     where_listed = listed if left_out else None
     return Prepared(events, len(files), left_out, records, where_listed, seconds, counts, missing)
+
+
+def _may_be_written(out: Path, files: Sequence[Path]) -> None:
+    """RunError if `out` is a folder, or one of `files`, which it would replace."""
+    if out.is_dir():
+        raise RunError(f"{out}: is a folder; name the file to write")
+    if out.exists() and any(out.samefile(file) for file in files):
+        raise RunError(f"{out}: is one of the files to read; give what is written another name")
 
 
 def _job(asked: Asked, how: How, manifest: Manifest | None) -> dict[str, Any]:

@@ -115,6 +115,11 @@ def test_what_cannot_be_exported_is_named(file, toy, tmp_path, monkeypatch, caps
         pass
     with pytest.raises(EventError, match=r"none\.h5: has no events to export"):
         export(tmp_path / "none.h5", tmp_path / "a.root")
+    same = tmp_path / "events.root"
+    same.write_bytes(file.read_bytes())
+    with pytest.raises(RunError, match=r"events\.root: is the file to export; give what is "):
+        export(same, same)
+    assert same.read_bytes() == file.read_bytes()
     (tmp_path / "text.h5").write_text("no")
     assert main(["export", str(tmp_path / "text.h5"), "-o", str(tmp_path / "a.root")]) == 2
     assert "not an HDF5 file" in capsys.readouterr().err

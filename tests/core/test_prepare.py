@@ -224,6 +224,20 @@ def test_what_is_not_there_is_named(tmp_path, how, inputs, message):
     assert str(caught.value) == message.format(tmp_path)
 
 
+def test_no_input_is_written_over(tmp_path):
+    path = write(tmp_path / "a.toy", [1])
+    os.link(path, tmp_path / "b.toy")
+    for name in ("a.toy", "b.toy"):
+        with pytest.raises(RunError) as caught:
+            prepare(DETECTOR, [path], tmp_path / name, QUICK)
+        assert str(caught.value) == (
+            f"{tmp_path / name}: is one of the files to read; give what is written another name"
+        )
+    with pytest.raises(RunError, match="is a folder; name the file to write"):
+        prepare(DETECTOR, [path], tmp_path, QUICK)
+    assert path.read_text() == "0 1\n"
+
+
 def test_an_interrupted_run_goes_on_and_gives_the_same_bytes(tmp_path):
     files = [write(tmp_path / f"{n}.toy", [1 + i % 3 for i in range(50)]) for n in range(4)]
     prepare(DETECTOR, files, tmp_path / "whole.h5", QUICK)
