@@ -23,16 +23,15 @@ def why_not(path: Path) -> str:
     """Why the file at `path` is not PILArNet-M's, or nothing."""
     file = Hdf5(path)
     try:
-        missing = [name for name in ("point", "cluster") if name not in file]
+        return "" if "point" in file else "it has no point"
     finally:
         file.close()
-    return f"it has no {' and no '.join(missing)}" if missing else ""
 
 
 class Whole(Records):
-    """Whole events. threshold: points of this energy, MeV, or less are left out.
+    """Whole events; without labels if the file has no cluster.
 
-    revision: v1 or v2; by default v2 if the file has cluster_extra. The file beside it with the
+    threshold: points of this energy, MeV, or less are left out. revision: v1 or v2; by default v2 if the file has cluster_extra. The file beside it with the
     numbers of points is not needed.
     """
 
@@ -82,6 +81,15 @@ class Whole(Records):
     def _voxels(self, first: int, last: int) -> tuple[Voxels, Array]:
         """Voxels above the threshold and the clusters (c, 2 + width): event, row, its numbers."""
         counts, points = self._rows("point", _POINT, first, last)
+        voxels = Voxels(counts, _cells(points[:, :3]), _energies(points[:, 3]))
+        index = np.zeros((0, 2 + _WIDTH[self._revision]), np.int64)
+        if "cluster" in self._file:
+            voxels, index = self._labelled(voxels, first, last)
+        return kept(voxels, voxels.energy > self._threshold), index
+
+    def _labelled(self, voxels: Voxels, first: int, last: int) -> tuple[Voxels, Array]:
+        """All `voxels` with what their clusters are, and the clusters."""
+        counts = voxels.counts
         numbers, table = self._rows("cluster", _WIDTH[self._revision], first, last)
         table = integers(table, "cluster")
         n = table[:, 0]
@@ -103,12 +111,11 @@ class Whole(Records):
             pid = np.where(table[:, 5] < len(PARTICLES), table[:, 5], -1)[cluster]
         else:
             pid = None
-        voxels = Voxels(
-            counts, _cells(points[:, :3]), _energies(points[:, 3]),
-            np.maximum(group, -1)[cluster], semantic[cluster], None, pid,
+        labelled = Voxels(
+            counts, voxels.index, voxels.energy, np.maximum(group, -1)[cluster],
+            semantic[cluster], None, pid,
         )  # fmt: skip
-        index = np.concatenate([np.stack([event, row], 1), table], axis=1)
-        return kept(voxels, voxels.energy > self._threshold), index
+        return labelled, np.concatenate([np.stack([event, row], 1), table], axis=1)
 
 
 class Particles(Whole):

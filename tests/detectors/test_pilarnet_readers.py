@@ -422,6 +422,18 @@ def test_a_second_revision_without_cluster_extra_is_said_to_be_one(m):
     assert "pid" in read(PILARNET_EVENT, m, revision="v2").streams["tpc"].columns
 
 
+def test_points_without_clusters_are_events_without_labels(m):
+    known = read(PILARNET_EVENT, m).streams["tpc"]
+    with h5py.File(m, "r+") as file:
+        del file["cluster"], file["cluster_extra"]
+    events = read(PILARNET_EVENT, m)
+    assert events.truth == {}
+    assert set(events.streams["tpc"].columns) == {"index", "energy"}
+    np.testing.assert_array_equal(events.streams["tpc"]["energy"], known["energy"])
+    with pytest.raises(EventError, match="clusters: the file does not say which voxel belongs to"):
+        read(PILARNET, m)
+
+
 def test_the_split_of_a_release_does_not_depend_on_where_we_are(m, tmp_path, monkeypatch):
     (tmp_path / "val").mkdir()
     m.rename(tmp_path / "val" / "m.h5")
