@@ -130,7 +130,8 @@ def key_of(at: Said) -> str:
 def geometry_of(at: Entry, generation: str, prefix: str = "") -> Geometry:
     """The generation's geometry, tilted and shifted as the file says.
 
-    EventError if the sizes that the file notes are those of another generation.
+    EventError if the sizes that the file notes are those of another generation, or it does not
+    note the tilt of one that was built at several.
     """
     ecal, hcal = (at.integer(f"{prefix}{name}") for name in ("rearCalNxy", "rearHCalNxy"))
     _of_generation(ecal, hcal, generation)
@@ -139,6 +140,10 @@ def geometry_of(at: Entry, generation: str, prefix: str = "") -> Geometry:
         shift = [float(at.number(f"{prefix}fFASERCal_LOS_shift{axis}")) for axis in "XY"]
         tilt = -float(at.number(f"{prefix}fTiltAngleY"))  # the file's angle turns the other way
         geometry = evolve(geometry, tilt=tilt, shift=(shift[0], shift[1], 0.0))
+    elif geometry.tilt:
+        raise EventError(
+            f"{prefix}fTiltAngleY: missing in geom, so that the frame of vertex and momenta is not known"
+        )
     return geometry
 
 

@@ -49,6 +49,18 @@ def read(module, path, generation="B", **pointers):
         return checked(opened.read(), DETECTORS[generation])
 
 
+def test_a_tilt_that_the_file_does_not_note_is_not_guessed(tmp_path):
+    names = ("fTiltAngleY", "fFASERCal_LOS_shiftX", "fFASERCal_LOS_shiftY")
+    for generation in "ABC":
+        branches = {k: v for k, v in calevent(3, generation).items() if k not in names}
+        path = write_trees(tmp_path / "a.root", {"calEvent": branches})
+        if generation == "A":  # was never tilted
+            assert len(read(cal, path, "A")) == 1
+            continue
+        with pytest.raises(EventError, match="event 0: fTiltAngleY: missing in geom"):
+            read(cal, path, generation)
+
+
 @pytest.mark.parametrize("generation", "ABC")
 def test_calevent_gives_calorimeters_and_truth(tmp_path, generation):
     branches = calevent(3, generation)
