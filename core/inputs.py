@@ -40,7 +40,9 @@ def files_of(inputs: Sequence[Path | str], readers: Sequence[Reader], named: boo
         some = False
         for file in _files(given, suffixes):
             some = True
-            if not named and not file.name.lower().endswith(suffixes):
+            if not _is_text(file):
+                faults.append(f"{str(file)!a}: the name is no text in UTF-8; give the file another")
+            elif not named and not file.name.lower().endswith(suffixes):
                 faults.append(f"{file}: no reader is for such a file (known: {_endings(readers)})")
             found[file] = None
         if not some:
@@ -96,6 +98,11 @@ def _files(given: str, suffixes: tuple[str, ...]) -> Iterator[Path]:
         yield path
     else:
         yield from sorted(Path(f) for f in glob.glob(given, recursive=True) if Path(f).is_file())
+
+
+def _is_text(path: Path) -> bool:
+    """Whether the name of a file, which may be any bytes, can be written down."""
+    return str(path).encode("utf-8", "replace").decode() == str(path)
 
 
 def _endings(readers: Sequence[Reader]) -> str:

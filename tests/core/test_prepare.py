@@ -224,6 +224,16 @@ def test_what_is_not_there_is_named(tmp_path, how, inputs, message):
     assert str(caught.value) == message.format(tmp_path)
 
 
+def test_a_file_whose_name_cannot_be_written_down_is_named(tmp_path):
+    write(tmp_path / os.fsdecode(b"a\xff.toy"), [1])
+    write(tmp_path / "\u00fc [1].toy", [1])
+    with pytest.raises(RunError) as caught:
+        prepare(DETECTOR, [tmp_path], tmp_path / "out.h5", QUICK)
+    assert str(caught.value) == (
+        f"'{tmp_path}/a\\udcff.toy': the name is no text in UTF-8; give the file another"
+    )
+
+
 def test_no_input_is_written_over(tmp_path):
     path = write(tmp_path / "a.toy", [1])
     os.link(path, tmp_path / "b.toy")
