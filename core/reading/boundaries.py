@@ -59,8 +59,11 @@ class Ranges:
     def of_counts(cls, counts: Array, rows: int, field: str) -> Self:
         """Events end to end, given by their numbers of rows, which add up to `rows`."""
         n = integers(counts, field)
-        if (n < 0).any() or n.sum() != rows:
-            raise EventError(f"{field}: the counts add up to {n.sum()}, there are {rows} rows")
+        if (n < 0).any():
+            raise EventError(f"{field}: {n.min()} rows")
+        total = sum(n.tolist())  # of any size
+        if total != rows:
+            raise EventError(f"{field}: the counts add up to {total}, there are {rows} rows")
         return cls(np.cumsum(n) - n, n)
 
     @classmethod

@@ -11,6 +11,8 @@ from intarsia.core.errors import EventError
 from intarsia.core.events import Array
 from intarsia.core.streams import Axis
 
+from .values import integers
+
 Axes = tuple[Axis, Axis, Axis]
 
 
@@ -20,8 +22,10 @@ def cells_of_ids(
     """Cells (n, d) int64 of linear `ids` (n,) in a grid of `shape`.
 
     order: "C" if the last axis runs fastest (larcv3), "F" if the first does (larcv2). EventError
-    for an id outside the grid.
+    for an id outside the grid, or one that is no whole number.
     """
+    if ids.dtype.kind == "f":
+        ids = integers(ids, field)
     size = int(np.prod([int(n) for n in shape], dtype=object))
     wrong = (ids < 0) | (ids >= size)
     if wrong.any():

@@ -82,6 +82,8 @@ def test_ranges_of_ranges_count_the_inner_rows_of_each_event(nested):
         (lambda: Ranges.of_extents([0, 2], [3, 2], 6, "hits"), "hits: rows from 2 on belong to two entries"),
         (lambda: Ranges.of_extents([0], [3, 2], 6, "hits"), "hits: 1 first rows for 2 numbers of rows"),
         (lambda: Ranges.of_counts([2, 3], 6, "hits"), "hits: the counts add up to 5, there are 6 rows"),
+        (lambda: Ranges.of_counts([-1, 7], 6, "hits"), "hits: -1 rows"),
+        (lambda: Ranges.of_counts([2**62] * 4 + [6], 6, "hits"), "hits: the counts add up to 18446744073709551622, there are 6 rows"),
         (lambda: Ranges.of_starts([0, 4, 3], 6, "hits"), "hits: falls from 4 to 3"),
         (lambda: Ranges.of_starts([0, 7], 6, "hits"), "hits: falls from 7 to 6"),
         (lambda: Ranges.of_starts([1, 4], 6, "hits"), "hits: begins at row 1, not 0"),

@@ -40,6 +40,13 @@ def test_an_id_outside_the_grid_is_named(wrong):
     assert str(caught.value) == said
 
 
+def test_an_id_that_is_no_whole_number_is_not_rounded():
+    assert cells_of_ids(np.array([8.0]), SHAPE, "C").tolist() == [[0, 1, 1]]
+    for wrong in (8.5, np.nan):
+        with pytest.raises(EventError, match=rf"hits\.id: 1 are no whole numbers, e\.g\. {wrong}"):
+            cells_of_ids(np.array([0.0, wrong]), SHAPE, "C", "hits.id")
+
+
 @given(seeds)
 def test_the_middle_of_every_cell_is_in_it_and_gaps_are_in_none(seed):
     rng = np.random.default_rng(seed)
