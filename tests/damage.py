@@ -203,11 +203,17 @@ def _changed(values: np.ndarray, rng) -> tuple[str, str, np.ndarray]:
     ways = ["text", "shorter", "longer", "none", "twice", "reversed", "flat"]
     if number:
         ways += ["nan", "negative", "huge", "swapped", "wider", "unsorted"]
+    if values.dtype.kind in "iu" and flat.size:
+        ways += ["fractions", "floats"]
     way = ways[int(rng.integers(len(ways)))]
     if way == "swapped":
         return way, "same", values.astype(values.dtype.newbyteorder(">"))
     if way == "wider" and values.dtype.kind != "b":
         return way, "same", values.astype("f8" if values.dtype.kind == "f" else "i8")
+    if way == "fractions":  # rounded, they would be other numbers
+        return way, "same", values + 0.5
+    if way == "floats":
+        return way, "same", values.astype("f8")
     if way == "text":
         return way, "same", np.full(values.shape, b"x")
     if way == "none":

@@ -19,7 +19,7 @@ from intarsia.core.events import Array
 from .boundaries import Ranges
 from .cells import cells_of_ids
 from .hdf5 import Hdf5
-from .values import numbers
+from .values import integers, numbers
 
 _EXTENT = ("first", "N")
 _MOST = 2**20  # pixels along an axis
@@ -80,7 +80,8 @@ class Larcv3:
     def keys(self, first: int, last: int) -> list[str]:
         """``RUN.SUBRUN/EVENT`` of each event; where the file does not know, its own name and row."""
         table = self._file.table("Events/event_id", first, last, ("run", "subrun", "event"))
-        return named(self._path, first, np.stack(list(table.values()), axis=1))
+        ids = [integers(values, f"Events/event_id.{c}") for c, values in table.items()]
+        return named(self._path, first, np.stack(ids, axis=1))
 
     def sparse(self, product: str, first: int, last: int) -> Images:
         """The sparse images called `product`, e.g. "sparse2d_wire", of events `first` to `last`."""

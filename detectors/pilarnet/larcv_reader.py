@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from intarsia.core.reading.larcv_root import LarcvRoot
 
 _PARTICLE = ("pdg", "px", "py", "pz", "energy_init", "trackid", "parent_trackid", "process")
+_WHOLE = ("pdg", "trackid", "parent_trackid")
 _UNKNOWN = 2**32 - 1  # larcv's kINVALID
 _KINDS = {
     "energies": "sparse3d",
@@ -131,6 +132,15 @@ class Whole(Records):
             return np.where(found < len(SEMANTIC), found, -1), None
         return semantic_of(found), found
 
+    def _table(
+        self, first: int, last: int, columns: tuple[str, ...]
+    ) -> tuple[Array, dict[str, Array]]:
+        """Particles of each event, (B,), and `columns` of all; what numbers something is whole."""
+        product = self._product("particles", needed=True)
+        counts, table = self._file.particles(product, first, last, columns)
+        whole = {c: integers(table[c], f"{product}.{c}") for c in _WHOLE if c in table}
+        return counts, table | whole
+
     def _order_of(self, product: str) -> str:
         """Order in which `product` numbers the classes; EventError if nobody has said it."""
         if self._order or product == "sparse3d_fivetypes":
@@ -144,8 +154,7 @@ class Whole(Records):
         """Voxels of all clusters, the particle (-1: none) and its PDG number (0: none) of each."""
         product = self._product("clusters", needed=True)
         clusters = self._file.clusters(product, first, last)
-        particles = self._product("particles", needed=True)
-        counts, table = self._file.particles(particles, first, last, ("pdg",))
+        counts, table = self._table(first, last, ("pdg",))
         per_event = np.bincount(clusters.event, clusters.clusters, minlength=len(counts))
         wrong = (per_event != counts) & (per_event != counts + 1) & (per_event != 0)
         if wrong.any():
@@ -176,8 +185,7 @@ class Particles(Whole):
         """The clusters of each event that are of a particle."""
         voxels, number, pdg = self._owned(first, last)
         labels = self._classes(voxels, first, last)
-        particles = self._product("particles", needed=True)
-        counts, table = self._file.particles(particles, first, last, _PARTICLE)
+        counts, table = self._table(first, last, _PARTICLE)
         origin = _origin(table)
         start = np.cumsum(counts) - counts
         if self._primaries:
