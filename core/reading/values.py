@@ -31,7 +31,7 @@ def integers(values: Array, field: str, shape: tuple[int | None, ...] | None = N
         with np.errstate(invalid="ignore"):
             wrong = ~(np.abs(found) < 2.0**63) | (np.rint(found) != found)
         if wrong.any():
-            worst = found[np.nonzero(wrong)][0]
+            worst = found[wrong][0]
             raise EventError(f"{field}: {int(wrong.sum())} are no whole numbers, e.g. {worst}")
     elif found.dtype == np.uint64 and found.size and found.max() > np.iinfo(np.int64).max:
         raise EventError(f"{field}: {found.max()} is too large")

@@ -17,7 +17,7 @@ from intarsia.core.events import Array, Events
 from intarsia.core.reading import Rows, build, merge
 from intarsia.core.reading.root import member, why_no_tree
 
-from .event_reader import Entries, Entry, geometry_of, key_of, rear, tau_mode, truth_of
+from .event_reader import Entries, Entry, geometry_of, key_of, naming, rear, tau_mode, truth_of
 from .geometry import Geometry
 from .labels import BACKGROUND, PRIMARY, SECONDARY, category
 from .mutag_reader import muons
@@ -72,7 +72,9 @@ def _cubes(at: Entry, geometry: Geometry, tau_mode: int) -> Rows:
         raise EventError("tracks: an energy deposit is negative")
     channel, energy, whose = channel[keep], energy[keep], whose[keep]
     x, y, z = geometry.axes()
-    merged = merge(np.array([len(channel)]), geometry.index(channel), (x.n, y.n, z.n))
+    with naming("tracks.fhitIDs"):
+        cells = geometry.index(channel)
+    merged = merge(np.array([len(channel)]), cells, (x.n, y.n, z.n))
     charge = merged.total(energy)
     ghost = charge < GHOST
     weight = np.where(ghost[merged.row], 0.0, energy)

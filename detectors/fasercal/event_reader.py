@@ -6,6 +6,8 @@ Source: rubbiaa/FASER, CoreUtils/TcalEvent.hh and TPOEvent.hh.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +161,15 @@ def _of_generation(ecal: int, hcal: int, generation: str) -> None:
         raise EventError(f"geom: generation {found}, which is the detector {names[found]!r}")
 
 
+@contextmanager
+def naming(field: str) -> Iterator[None]:
+    """Put `field` before what is said to be wrong."""
+    try:
+        yield
+    except EventError as fault:
+        raise EventError(f"{field}: {fault}") from None
+
+
 def rear(at: Entry, geometry: Geometry, ecal: str, hadrons: str, tag: str) -> dict[str, Rows]:
     """Towers, tiles and planes behind the 3DCal, MeV, of the branches of that name."""
     found = {}
@@ -166,23 +177,24 @@ def rear(at: Entry, geometry: Geometry, ecal: str, hadrons: str, tag: str) -> di
     for stream, branch in names.items():
         if f"{branch}.moduleID" in at:
             module, energy = at.columns(f"{branch}.moduleID", f"{branch}.energyDeposit")
-            part = geometry.ecal if stream == "ecal" else geometry.ahcal
-            found[stream] = _deposits(part.channels, integers(module, f"{branch}.moduleID"), energy)
+            channels = (geometry.ecal if stream == "ecal" else geometry.ahcal).channels
+            number = integers(module, f"{branch}.moduleID")
+            with naming(f"{branch}.moduleID"):
+                places = channels.indices(number)
+            if not np.isfinite(energy).all():
+                raise EventError(f"{branch}.energyDeposit: has values that are not finite")
+            found[stream] = _deposits(channels, places, energy)
     if geometry.tag is not None and tag in at:
         found["mutag"] = Rows(np.array([1]), {"energy": np.array([[at.number(tag)]])})
     return found
 
 
-def _deposits(channels: Channels, module: Array, energy: Array) -> Rows:
+def _deposits(channels: Channels, places: Array, energy: Array) -> Rows:
     """A dense array of towers [y, x] or planes, or a voxel for each tile that has energy."""
-    places = channels.indices(module)
     shape = tuple(d.n for d in channels.digits)
     if len(shape) == 3:
-        merged = merge(np.array([len(module)]), places, (shape[0], shape[1], shape[2]))
-        total = merged.total(energy)
-        if not np.isfinite(total).all():
-            raise EventError("energyDeposit: has values that are not finite")
-        return Rows(merged.counts, {"index": merged.index, "energy": total})
+        merged = merge(np.array([len(places)]), places, (shape[0], shape[1], shape[2]))
+        return Rows(merged.counts, {"index": merged.index, "energy": merged.total(energy)})
     dense = np.zeros(shape)
     np.add.at(dense, tuple(places.T), energy)
     return Rows(np.array([1]), {"energy": dense.T[None]})

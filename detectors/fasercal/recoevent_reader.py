@@ -21,7 +21,7 @@ from intarsia.core.events import Array, Events
 from intarsia.core.reading import Rows, build, integers
 from intarsia.core.reading.root import why_no_tree
 
-from .event_reader import Entries, Entry, Members, geometry_of, key_of, rear, truth_of
+from .event_reader import Entries, Entry, Members, geometry_of, key_of, naming, rear, truth_of
 from .generations import GENERATIONS
 from .joined_reader import joined
 
@@ -81,7 +81,9 @@ class RecoEvents(Entries):
         else:
             table = self._tree.table(names, entry, entry + 1)
         counts, (channel, energy, ghost) = table
-        index = self._geometry.index(integers(channel, names[0]))
+        number = integers(channel, names[0])
+        with naming(names[0]):
+            index = self._geometry.index(number)
         flag = integers(ghost, names[2])
         return Rows(counts, {"index": index, "charge": energy, "ghost": flag})
 

@@ -130,8 +130,34 @@ def test_hits_of_a_track_that_do_not_fit_are_named(tmp_path):
     with pytest.raises(EventError, match="event 0: tracks: 1 energies for 2 hits of a track"):
         read(cal, path, tracks=[track])
     track.members |= {"fEnergyDeposits": [1.0, 1.0], "fhitIDs": [9, 48]}
-    with pytest.raises(EventError, match=r"channel 48: x 48 is not in 0 to 47"):
+    with pytest.raises(EventError, match=r"0: tracks\.fhitIDs: channel 48: x 48 is not in 0 to 47"):
         read(cal, path, tracks=[track])
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("rearcal.moduleID", lambda v: [v[0] + 100], r"rearcal\.moduleID: channel \d+: y \d+ is not in"),
+        ("rearhcal.moduleID", lambda v: [v[0] + 0.5], r"rearhcal\.moduleID: \d+ are no whole numbers"),
+        ("rearcal.energyDeposit", lambda v: [v[0] * np.nan], r"rearcal\.energyDeposit: has values that are"),
+        ("rearhcal.energyDeposit", lambda v: [v[0] * np.inf], r"rearhcal\.energyDeposit: has values that"),
+        ("run_number", lambda v: v + 0.5, r"run_number: 1 are no whole numbers, e\.g\. 200\.5"),
+    ],
+)  # fmt: skip
+def test_values_that_cannot_be_are_named(tmp_path, name, change, message):
+    branches = calevent(1)
+    branches[name] = change(branches[name])
+    path = write_trees(tmp_path / "a.root", {"calEvent": branches})
+    with pytest.raises(EventError, match=f"event 0: {message}"):
+        read(cal, path)
+
+
+def test_a_voxel_of_no_cube_is_named(tmp_path):
+    trees = recoevent(1)
+    name = "PSvoxelmap.second.ID"
+    trees["RecoEvent"][name] = [ids * 0 + 48 for ids in trees["RecoEvent"][name]]
+    with pytest.raises(EventError, match=r"second\.ID: channel 48: x 48 is not in 0 to 47"):
+        read(reco, write_trees(tmp_path / "a.root", trees))
 
 
 def test_muons_are_fitted_to_the_points_in_the_stations():
