@@ -23,6 +23,7 @@ from .values import integers, numbers
 
 _EXTENT = ("first", "N")
 _MOST = 2**20  # pixels along an axis
+_STEP = 2**16  # entries that are looked at at a time
 
 
 @frozen(eq=False)
@@ -64,6 +65,7 @@ class Larcv3:
     def __init__(self, path: Path) -> None:
         self._path, self._file = path, Hdf5(path)
         self._events = self._file.rows("Events/event_id")
+        self._checked: dict[str, str] = {}  # what is wrong with tables of extents
 
     def __len__(self) -> int:
         return self._events
@@ -88,7 +90,7 @@ class Larcv3:
         group = self._group(product)
         images = self._extents(f"{group}/extents", first, last, f"{group}/voxel_extents")
         inner = self._file.gather(f"{group}/voxel_extents", images, (*_EXTENT, "ID"))
-        rows = self._file.rows(f"{group}/voxels")
+        rows = self._rows_of(f"{group}/voxel_extents", f"{group}/voxels")
         owned = Ranges.of_extents(inner["first"], inner["N"], rows, f"{group}/voxel_extents")
         none = np.zeros(0, np.int64)
         return self._images(group, images, inner["ID"], owned, owned.counts, none, none)
@@ -98,10 +100,10 @@ class Larcv3:
         group = self._group(product)
         images = self._extents(f"{group}/extents", first, last, f"{group}/projection_extents")
         middle = self._file.gather(f"{group}/projection_extents", images, (*_EXTENT, "ID"))
-        rows = self._file.rows(f"{group}/cluster_extents")
+        rows = self._rows_of(f"{group}/projection_extents", f"{group}/cluster_extents")
         each = Ranges.of_extents(middle["first"], middle["N"], rows, f"{group}/projection_extents")
         inner = self._file.gather(f"{group}/cluster_extents", each, _EXTENT)
-        rows = self._file.rows(f"{group}/voxels")
+        rows = self._rows_of(f"{group}/cluster_extents", f"{group}/voxels")
         owned = Ranges.of_extents(inner["first"], inner["N"], rows, f"{group}/cluster_extents")
         number = np.arange(len(owned)) - np.repeat(
             np.cumsum(each.counts) - each.counts, each.counts
@@ -129,8 +131,39 @@ class Larcv3:
     def _extents(self, name: str, first: int, last: int, inner: str) -> Ranges:
         if self._file.rows(name) != len(self):
             raise EventError(f"{name}: {self._file.rows(name)} rows for {len(self)} events")
+        return self._ranges(name, first, last, self._rows_of(name, inner))
+
+    def _ranges(self, name: str, first: int, last: int, rows: int) -> Ranges:
         table = self._file.table(name, first, last, _EXTENT)
-        return Ranges.of_extents(table["first"], table["N"], self._file.rows(inner), name)
+        return Ranges.of_extents(table["first"], table["N"], rows, name)
+
+    def _rows_of(self, name: str, inner: str) -> int:
+        """Rows of `inner`, each of which belongs to one entry of `name`; EventError if not."""
+        rows = self._file.rows(inner)
+        if name not in self._checked:
+            self._checked[name] = self._why_not_whole(name, inner, rows)
+        if why := self._checked[name]:
+            raise EventError(why)
+        return rows
+
+    def _why_not_whole(self, name: str, inner: str, rows: int) -> str:
+        """Why the entries of `name` do not have each of the `rows` of `inner` once, or nothing.
+
+        Of one block of events that does not show. larcv writes in order; where a file is not, all
+        entries are looked at at once.
+        """
+        entries, owned = self._file.rows(name), 0
+        try:
+            for first in range(0, entries, _STEP):
+                ranges = self._ranges(name, first, min(first + _STEP, entries), rows)
+                begins = owned + np.cumsum(ranges.counts) - ranges.counts
+                if ((ranges.counts > 0) & (ranges.first != begins)).any():
+                    owned = int(self._ranges(name, 0, entries, rows).counts.sum())
+                    break
+                owned += int(ranges.counts.sum())
+        except EventError as fault:
+            return str(fault)
+        return "" if owned == rows else f"{name}: has {owned} of the {rows} rows of {inner}"
 
     def _images(
         self, group: str, images: Ranges, projection: Array, owned: Ranges, voxels: Array,
