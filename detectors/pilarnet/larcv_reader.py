@@ -82,10 +82,11 @@ class Whole(Records):
         voxels = _voxels(self._file.sparse(energies, first, last), energies)
         labels = self._classes(voxels, first, last)
         keys = self._keys(first, last)
-        if not self._product("clusters"):
+        clusters = self._product("clusters")
+        if not clusters:
             return whole(keys, Voxels(*voxels, None, *labels))
         owned, number, pdg = self._owned(first, last)
-        return whole(keys, _shared(voxels, labels, owned, number, pdg))
+        return whole(keys, _shared(voxels, labels, owned, number, pdg, clusters))
 
     def _product(self, option: str, needed: bool = False) -> str:
         """The product that `option` names, "" if the file has none of its kind or none is wanted.
@@ -128,6 +129,7 @@ class Whole(Records):
                 f"not 0 to {len(_ORDERS[order]) - 1} ({', '.join(_ORDERS[order])})"
             )
         found = _matched(_flat(*voxels[:2]), _flat(*labelled[:2]), classes)
+        _together(product, voxels[0], labelled[0], found >= 0)
         if order == "semantic":
             return np.where(found < len(SEMANTIC), found, -1), None
         return semantic_of(found), found
@@ -234,16 +236,29 @@ def _matched(cells: Array, known: Array, values: Array) -> Array:
     return np.where(known[order][at] == cells, values[order][at], -1)
 
 
+def _together(product: str, counts: Array, others: Array, found: Array) -> None:
+    """EventError for an event with voxels, `counts` (B,), and `others`, but none in common.
+
+    found: (n,) bool, which of the voxels are among the others. product: of which either are.
+    """
+    event = np.repeat(np.arange(len(counts)), counts)
+    common = np.bincount(event[found], minlength=len(counts))
+    if ((counts > 0) & (others > 0) & (common == 0)).any():
+        raise EventError(f"{product}: has none of the event's voxels, so it is on another grid")
+
+
 def _shared(
     voxels: tuple[Array, Array, Array], labels: tuple[Array | None, Array | None],
-    owned: tuple[Array, Array, Array], number: Array, pdg: Array,
+    owned: tuple[Array, Array, Array], number: Array, pdg: Array, product: str,
 ) -> Voxels:  # fmt: skip
     """The image's voxels, each once per owner, with the image's energy shared among them.
 
-    A voxel without an owner stays; a cluster's voxel that the image lacks does not count.
+    A voxel without an owner stays; a cluster's voxel that the image lacks does not count. product:
+    where the owners are from.
     """
     cells, theirs = _flat(*voxels[:2]), _flat(*owned[:2])
     row = _matched(theirs, cells, np.arange(len(cells)))
+    _together(product, owned[0], voxels[0], row >= 0)
     weight = np.maximum(owned[2], 1e-6)[row >= 0].astype(np.float64)
     number, pdg, row = number[row >= 0], pdg[row >= 0], row[row >= 0]
     total = np.bincount(row, weight, minlength=len(cells))

@@ -136,6 +136,17 @@ def test_an_event_of_nothing_is_an_event_without_voxels(tmp_path, which):
     assert {k.split("/")[1] for k in read(PILARNET, tmp_path / "a.h5", least=1).keys} == {"1", "3"}
 
 
+@pytest.mark.parametrize("product", ["sparse3d_fivetypes", "cluster3d_mcst"])
+def test_products_on_another_grid_are_named(larcv3, product):
+    with h5py.File(larcv3, "r+") as file:
+        group = file[f"Data/{product}_group"]
+        table(group, "image_meta", number_of_voxels=192, image_sizes=57.6)
+    with pytest.raises(EventError) as caught:
+        read(PILARNET_EVENT, larcv3)
+    said = f"{product}: has none of the event's voxels, so it is on another grid"
+    assert str(caught.value) == f"{larcv3}, event 0: {said}"
+
+
 @pytest.mark.parametrize("step", [1, 2, 100])
 @pytest.mark.parametrize(
     ("detector", "name", "change", "message"),
