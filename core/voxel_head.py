@@ -56,10 +56,17 @@ class VoxelHead(nn.Module):
         self.modes = modes
 
     def _channels(self, x_hd: Tensor) -> Tensor:
-        """Coefficients of the channels, (h, C, I, J, K)."""
-        functions = prod(self.size)
-        c: Tensor = self.coefficients(self.norm(x_hd)).reshape(-1, self.modes, functions)
-        mixed: Tensor = self.mix(self.norm_modes(c.transpose(1, 2))).transpose(1, 2)
+        """Coefficients of the channels, (h, C, I, J, K).
+
+        The norm over the modes is written out and joined to their mixing: `LayerNorm` of rows of eight
+        numbers takes three times as long, and wants the modes last.
+        """
+        c = self.coefficients(self.norm(x_hd)).reshape(len(x_hd), self.modes, prod(self.size))
+        c = c - c.mean(1, keepdim=True)
+        c = c * torch.rsqrt(c.square().mean(1, keepdim=True) + self.norm_modes.eps)
+        weight = self.mix.weight * self.norm_modes.weight
+        bias = self.mix(self.norm_modes.bias)
+        mixed = torch.baddbmm(bias[:, None], weight.expand(len(x_hd), -1, -1), c)
         return mixed.reshape(*mixed.shape[:2], *self.size)
 
     def forward(self, x_hd: Tensor) -> Tensor:
