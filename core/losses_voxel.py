@@ -46,6 +46,29 @@ def _spread(near: Tensor, axis: int) -> Tensor:
     return wide
 
 
+class _Odds(Function):
+    """See `odds`; its gradient needs three operations on all cells, and neither exp nor log."""
+
+    @staticmethod
+    def forward(ctx: Any, logits_hp: Tensor) -> tuple[Tensor, Tensor]:
+        p = logits_hp.sigmoid()
+        ctx.save_for_backward(p)
+        return p, softplus(logits_hp)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (p,) = ctx.saved_tensors
+        of_p, of_cost = gradients
+        gradient: Tensor = p * torch.addcmul(of_cost, 1 - p, of_p)
+        return gradient
+
+
+def odds(logits_hp: Tensor) -> tuple[Tensor, Tensor]:
+    """The probability p of each cell, and ``-log(1 - p)``: what the losses of cells share."""
+    found: tuple[Tensor, Tensor] = _Odds.apply(logits_hp)  # type: ignore[no-untyped-call]
+    return found
+
+
 def focal(
     logits_hp: Tensor,
     occupied: Tensor,
@@ -53,6 +76,7 @@ def focal(
     gamma: float,
     border: int,
     balance: float,
+    known: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
     """Focal cross-entropy of occupancy with a border of near misses, per occupied cell.
 
@@ -61,10 +85,11 @@ def focal(
     one w = 1, so that the edge of a shower is learned; beyond, w is such that the far cells of a
     batch count as `balance` for each occupied one together: the expectation of drawing so many of
     them. A border of zero cells means w = 1 everywhere, which without gamma is plain cross-entropy.
-    Zero for a perfect prediction and for no patches.
+    Zero for a perfect prediction and for no patches. known: `odds` of the logits, here and below.
     """
+    _, cost = known or odds(logits_hp)
     at_hits = logits_hp.reshape(-1).index_select(0, occupied)
-    missed, cost = softplus(-at_hits), softplus(logits_hp)  # -log p, -log(1 - p)
+    missed = softplus(-at_hits)  # -log p
     if gamma:
         missed = missed * torch.exp(-gamma * softplus(at_hits))
         cost = cost * torch.exp(gamma * (logits_hp - cost))
@@ -81,7 +106,12 @@ def _dot(a_hp: Tensor, b_hp: Tensor) -> Tensor:
 
 
 def chamfer(
-    logits_hp: Tensor, occupied: Tensor, distance_hp: Tensor, patch: Triple, reach: int
+    logits_hp: Tensor,
+    occupied: Tensor,
+    distance_hp: Tensor,
+    patch: Triple,
+    reach: int,
+    known: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
     """Soft chamfer distance of predicted and true voxels, in cells, at most ``2 reach``.
 
@@ -97,8 +127,7 @@ def chamfer(
     """
     if not len(logits_hp):
         return logits_hp.sum()
-    cost = softplus(logits_hp)
-    p = torch.exp(logits_hp - cost)
+    p, cost = known or odds(logits_hp)
     # A batch with less than a millionth of a cell predicted is wrong nowhere.
     there = _dot(p, distance_hp) / p.sum().clamp(min=1e-6)
     if not len(occupied):
@@ -196,6 +225,7 @@ def deposits(
     true_mf: Tensor,
     distance_hp: Tensor,
     reach: int,
+    known: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
     """Distance-weighted regression of what each cell is expected to hold, per occupied cell.
 
@@ -204,7 +234,7 @@ def deposits(
     distance d from an occupied one, summed over columns: charge a cell off its place costs little,
     charge in the middle of nowhere all of it. Zero for a perfect prediction and for no patches.
     """
-    p = logits_hp.sigmoid()
+    p, _ = known or odds(logits_hp)
     stray = _dot(values_hfp.abs().sum(1), p * distance_hp) / reach
     token, cell = occupied // p.shape[1], occupied % p.shape[1]
     p_at, v_at = p.reshape(-1).index_select(0, occupied), values_hfp[token, :, cell]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from intarsia.core.batch import Asked
 from intarsia.core.losses import occupancy
-from intarsia.core.losses_voxel import chamfer, charge, deposits, distance, focal
+from intarsia.core.losses_voxel import chamfer, charge, deposits, distance, focal, odds
 from intarsia.core.streams import VoxelGrid
 from intarsia.tasks.mae import Hybrid
 
@@ -50,15 +50,18 @@ class VoxelLoss(nn.Module):
             return occupancy(logits, occupied), columns
         reach = max(use.reach, use.border + 1)
         away = distance(occupied, len(logits), self.patch, reach)
+        known = odds(logits)
         if use.focal or use.border:
-            cells = focal(logits, occupied, away, use.focal, use.border, use.balance)
+            cells = focal(logits, occupied, away, use.focal, use.border, use.balance, known)
         else:
             cells = occupancy(logits, occupied)
         if reach > use.reach:
             away = away.clamp(max=use.reach)
         if use.chamfer:
-            cells = cells + use.chamfer * chamfer(logits, occupied, away, self.patch, use.reach)
+            cells = cells + use.chamfer * chamfer(
+                logits, occupied, away, self.patch, use.reach, known
+            )
         if use.distance:
-            stray = deposits(logits, values, occupied, asked.values, away, use.reach)
+            stray = deposits(logits, values, occupied, asked.values, away, use.reach, known)
             columns = columns + use.distance * stray
         return cells, columns

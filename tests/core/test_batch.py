@@ -249,6 +249,13 @@ def test_a_batch_and_its_planner_survive_pickling(events):
     identical(again(events, (MASKED,), np.random.default_rng(0)), batch)
 
 
+def test_a_batch_is_sent_as_one_tensor_of_each_type(events):
+    batch = toy.batch(toy.DETECTOR, events, MASKED)
+    _, (_, sent) = batch.__reduce__()
+    assert {x.dtype for x in tensors(batch)} == sent.keys()
+    assert sum(map(len, sent.values())) == sum(x.numel() for x in tensors(batch))
+
+
 def test_rows_of_nothing_have_one_slot_per_event():
     rows = Rows.of([np.zeros(0, np.int64)], 3)
     assert rows.mask.tolist() == [[True]] * 3
