@@ -145,7 +145,8 @@ def around(values_hp: Tensor, occupied: Tensor, patch: Triple, reach: int) -> Te
     if not len(occupied):
         return values_hp.new_zeros(0, reach)
     token, cell = occupied // prod(patch), occupied % prod(patch)
-    h = int(token.max()) + 1  # empty patches come last
+    # Empty patches come last and need no sums; a GPU would have to be waited for to know how many.
+    h = int(token.max()) + 1 if occupied.device.type == "cpu" else len(values_hp)
     place = (_corners(patch, reach, occupied.device) * h).index_select(0, cell)
     place += token[:, None]
     sign = values_hp.new_tensor([-1, 1])
