@@ -62,6 +62,7 @@ class VoxelHead(nn.Module):
         numbers takes three times as long, and wants the modes last.
         """
         c = self.coefficients(self.norm(x_hd)).reshape(len(x_hd), self.modes, prod(self.size))
+        c = c.to(self.norm_modes.weight.dtype)  # a norm in bfloat16 would be too coarse
         c = c - c.mean(1, keepdim=True)
         c = c * torch.rsqrt(c.square().mean(1, keepdim=True) + self.norm_modes.eps)
         weight = self.mix.weight * self.norm_modes.weight
