@@ -39,10 +39,10 @@ DRAWS = 8
 STARTS = ("mae", "mae_rel")
 AS_IT_IS, LAST_WEIGHTS = "as it is", "no averaging"
 NO_NOISE = "fine-tuning augmented without noise"
-HYBRID = ("focal=1.5", "border=2", "charge=1.0", "chamfer=0.2", "distance=0.5")
+HYBRID = ("focal", "border", "charge", "chamfer", "distance")
 CHANGES = {
     AS_IT_IS: (),
-    "hybrid loss": tuple(f"{MAE}.hybrid.{term}" for term in HYBRID),
+    "plain losses": tuple(f"{MAE}.hybrid.{term}=0" for term in HYBRID),
     LAST_WEIGHTS: ("stages.finetune.optim.ema=0",),
     "augmentations": ("stages.mae.augment=true", "stages.finetune.augment=true"),
     NO_NOISE: ("stages.finetune.augment={charge_scale: 0.1, smear: 0.1, dropout: 0.05}",),

@@ -22,18 +22,6 @@ def read(detector, path, **options):
         return checked(records.read(), detector)
 
 
-@pytest.fixture
-def larcv3(tmp_path):
-    writer.write_larcv3(tmp_path / "a.h5", EVENTS)
-    return tmp_path / "a.h5"
-
-
-@pytest.fixture
-def m(tmp_path):
-    writer.write_m(tmp_path / "m.h5", EVENTS)
-    return tmp_path / "m.h5"
-
-
 def table(file, name, **columns):
     """Change columns of a table of an open file."""
     values = file[name][:]
