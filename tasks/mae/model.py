@@ -38,7 +38,7 @@ class MaskedAutoencoder(TaskModule):
     def __init__(self, options: MaskedReconstruction, setting: Setting) -> None:
         super().__init__()
         width = options.decoder.width
-        self.setting, self.hybrid = setting, options.hybrid
+        self.setting = setting
         self.decoder = Decoder(setting.model.dim, options.decoder)
         self.places, self.voxels, self.voxel_losses = (nn.ModuleDict() for _ in range(3))
         self.single, self.queries = nn.ModuleDict(), nn.ParameterDict()
@@ -97,8 +97,8 @@ class MaskedAutoencoder(TaskModule):
     def picture(self, out: Mapping[str, Tensor], encoded: Encoded) -> dict[str, Tensor]:
         """Kept, hidden and predicted voxels of every voxel stream.
 
-        Of each hidden patch as many cells are shown as the predicted probabilities add up to or,
-        where the loss weighs cells so that they are no probabilities, those above one half.
+        Predicted are the likeliest cells of all hidden patches, as many as there truly are: losses may
+        weigh cells, and then what is predicted says which are likelier, but not how likely.
         """
         drawn: dict[str, Tensor] = {}
         for name in self.voxels:
@@ -106,9 +106,7 @@ class MaskedAutoencoder(TaskModule):
             if not isinstance(plan, GridPlan) or not isinstance(grid, VoxelGrid):
                 continue
             asked = plan.asked
-            likely = out[name][:, 0].float().sigmoid()
-            weighed = self.hybrid.focal or self.hybrid.border
-            token, cell = (likely > 0.5).nonzero(as_tuple=True) if weighed else likeliest(likely)
+            token, cell = likeliest(out[name][:, 0].float(), len(asked.cell))
             sets = {
                 "kept": (plan.window[plan.token], plan.place[plan.token], plan.cell, plan.values),
                 "hidden": (
@@ -132,12 +130,10 @@ class MaskedAutoencoder(TaskModule):
         return drawn
 
 
-def likeliest(probability_hp: Tensor) -> tuple[Tensor, Tensor]:
-    """Patch and cell of the likeliest cells: of each patch, as many as its probabilities sum to."""
-    number = probability_hp.sum(1).round().long()
-    rank = probability_hp.argsort(1, descending=True).argsort(1)
-    token, cell = (rank < number[:, None]).nonzero(as_tuple=True)
-    return token, cell
+def likeliest(logits_hp: Tensor, number: int) -> tuple[Tensor, Tensor]:
+    """Patch and cell of the `number` likeliest cells, in order of patches."""
+    chosen = logits_hp.flatten().topk(number).indices.sort().values
+    return chosen // logits_hp.shape[1], chosen % logits_hp.shape[1]
 
 
 def physical(grid: VoxelGrid, scale: Mapping[str, Any], values_nf: Tensor) -> Tensor:

@@ -274,22 +274,19 @@ def test_a_picture_shows_every_hit_once_in_physical_units(events):
     assert len(batch) == 1
 
 
-def test_as_many_cells_are_shown_as_their_probabilities_sum_to():
-    probability = torch.tensor([[0.9, 0.1, 0.6, 0.4], [0.1, 0.1, 0.1, 0.1], [1.0, 1.0, 1.0, 1.0]])
-    token, cell = likeliest(probability)
-    pairs = set(zip(token.tolist(), cell.tolist(), strict=True))
-    assert pairs == {(0, 0), (0, 2), (2, 0), (2, 1), (2, 2), (2, 3)}
+def test_the_likeliest_cells_are_shown():
+    logits = torch.tensor([[0.9, -0.1, 0.6, 0.4], [0.1, 0.1, -3.0, 0.1], [1.0, 1.0, 0.7, 1.0]])
+    token, cell = likeliest(logits, 5)
+    pairs = list(zip(token.tolist(), cell.tolist(), strict=True))
+    assert pairs == [(0, 0), (2, 0), (2, 1), (2, 2), (2, 3)]
+    assert len(likeliest(logits, 0)[0]) == 0
 
 
-def test_cells_above_one_half_are_shown_where_the_loss_weighs_them(events):
-    made = toy.roughened(built(hybrid=evolve(PLAIN, border=1)))
-    batch = toy.batch(toy.DETECTOR, events[4], VIEW, seed=5)
-    with torch.no_grad():
-        made.tasks["mae"].voxels["cubes"].bias[0] += 3.6
-        encoded = made.encode(batch)[VIEW]
-        out = made.tasks["mae"](encoded, batch)
-        drawn = made.tasks["mae"].picture(out, encoded)
-    assert len(drawn["cubes/predicted_index"]) == int((out["cubes"][:, 0] > 0).sum()) > 0
+def test_as_many_cells_are_shown_as_are_hidden(events):
+    _, encoded, out, _ = worked(events[4])
+    drawn = toy.roughened(built()).tasks["mae"].picture(out, encoded)
+    for name in ("cubes", "plates"):
+        assert len(drawn[f"{name}/predicted_index"]) == len(drawn[f"{name}/hidden_index"]) > 0
 
 
 def test_physical_undoes_the_scaling(events):
