@@ -254,7 +254,8 @@ def _caption(stem: str, event: str) -> str:
     if what == "masked":
         return (
             f"Event {event}, {stream}: the event, the part that the encoder sees, what the decoder "
-            "puts into the hidden patches (the visible part in grey), and what is truly there."
+            "puts into the hidden patches (its likeliest cells, as many as are hidden; the visible part "
+            "in grey), and what is truly there."
         )
     return f"Event {event}, {stream}: true and predicted {what} of the visible voxels."
 
