@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 from intarsia.core.simulation.random import seeded
 from intarsia.core.simulation.store import LIGHT
 from intarsia.detectors.fasercal import labels
-from intarsia.detectors.fasercal.readout import buffers, cut, digitise, project, reconstruct
+from intarsia.detectors.fasercal.readout import (
+    buffers,
+    cut,
+    digitise,
+    ordered,
+    project,
+    reconstruct,
+)
 from intarsia.detectors.fasercal.truth import GHOST, label
 from intarsia.detectors.fasercal.upstream import THRESHOLD, change, solve
 
@@ -117,6 +124,19 @@ def test_voxels_lie_where_all_views_see_light():
     assert len(found & set(cell.tolist())) > 0.9 * len(cell)
     assert len(found - set(cell.tolist())) > 0  # ghosts
     assert (b.dense == 0).all()
+
+
+def test_voxels_come_in_the_order_of_x_y_and_z_with_their_charges():
+    rng = np.random.default_rng(4)
+    x, y, z = (rng.integers(0, n, 500) for n in (NX, NY, NZ))
+    voxel = np.unique(flat(x, y, z)).astype(np.int32)
+    b = buffers(NX, NY, NZ, MODULES)
+    by_z = voxel[np.argsort(voxel % NZ, kind="stable")]
+    b.voxel[: len(voxel)], b.charge[: len(voxel)] = by_z, np.sqrt(by_z)
+    assert ordered(b, len(voxel)) == len(voxel)
+    np.testing.assert_array_equal(b.voxel[: len(voxel)], voxel)
+    np.testing.assert_array_equal(b.charge[: len(voxel)], np.sqrt(voxel).astype(np.float32))
+    assert ordered(b, 0) == 0
 
 
 def by_descent(a, b, c):
