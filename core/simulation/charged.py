@@ -29,7 +29,8 @@ from .particles import (
     PROTON,
 )
 from .random import exponential, uniform
-from .steps import NUDGE, PATIENCE, box_of, ionise, onwards, reach, scatter, slab_of
+from .scattering import scatter
+from .steps import NUDGE, box_of, ionise, onwards, reach, slab_of
 from .store import Store, cell_of, deposit, locate, push
 from .tables import place
 from .vectors import Vector
@@ -110,7 +111,7 @@ def follow_charged(s: Store, medium: Medium, state: Array, row: Array) -> None:
     lengths = exponential(state) if kind >= PI_PLUS else FAR  # interaction lengths to go
     life = _life(state, kind, energy)
     turning = BENDING * strength(medium.field)  # rad MeV/c per mm
-    seen, applied, wait = 0.0, 0.0, PATIENCE
+    saved = 0.0  # radiation lengths whose scattering is to come
     while True:
         p2, total, m = energy * (energy + 2.0 * mass), energy + mass, slab[2]
         per_beta2, loss = total * total / p2, medium.heavy[m, place(energy / mass)]
@@ -149,10 +150,8 @@ def follow_charged(s: Store, medium: Medium, state: Array, row: Array) -> None:
             return
         if turning > 0.0:
             way = bend(medium.field, way, CHARGE[kind], math.sqrt(p2), walked)
-        seen += walked * matter[m, 0]
-        turned, h = scatter(state, way, width, seen, applied, wait)
-        if h != applied:
-            way, applied, wait = turned, h, seen + PATIENCE
+        saved += walked * matter[m, 0]
+        way, saved = scatter(state, way, width, saved, matter[m, 8], matter[m, 9])
         if walked < path - NUDGE:
             event = NOTHING
         if event == HARD:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import math
 
+from .annihilation import annihilate
 from .compiled import Array, inlined
 from .electromagnetic import ELECTRON_CUT, knock_on, radiate
 from .endings import stopped
 from .field import BENDING, CHARGE, LARGEST, bend, strength
 from .ionisation import CUT
 from .medium import Medium
-from .particles import M_E
+from .particles import M_E, POSITRON
 from .random import exponential, uniform
-from .steps import NUDGE, PATIENCE, box_of, ionise, onwards, reach, scatter, slab_of
+from .scattering import scatter
+from .steps import NUDGE, box_of, ionise, onwards, reach, slab_of
 from .store import Store, locate
 from .tables import place
 from .vectors import Vector
@@ -24,15 +26,22 @@ from .vectors import Vector
 
 @inlined
 def _hard(
-    s: Store, medium: Medium, state: Array, m: int, at: Vector, way: Vector, energy: float,
-    hard: float, daughter: float,
+    s: Store, medium: Medium, state: Array, rates: tuple[float, float], m: int, at: Vector,
+    way: Vector, energy: float, daughter: float,
 ) -> float:  # fmt: skip
-    """A photon or a delta ray, by their shares of `hard`; the energy it takes."""
+    """A photon, a delta ray or annihilation; the energy it takes, all of it the last.
+
+    rates: of hard events per mm, of an electron and of this particle.
+    """
     high = 0.5 * energy
     matter = medium.matter[m]
-    if high > CUT and uniform(state) * hard < matter[5] * (1.0 / CUT - 1.0 / high):
+    chance = uniform(state) * rates[1]
+    if chance >= rates[0]:
+        annihilate(s.stack, s.used, state, at, way, energy, daughter)
+        return energy
+    if high > CUT and chance < matter[5] * (1.0 / CUT - 1.0 / high):
         return knock_on(s.stack, s.used, state, at, way, high, daughter)
-    return radiate(s.stack, s.used, state, at, way, energy, matter[6], matter[7], daughter)
+    return radiate(s.stack, s.used, state, at, way, energy, matter, daughter)
 
 
 @inlined
@@ -49,15 +58,16 @@ def follow_electron(s: Store, medium: Medium, state: Array, row: Array) -> None:
     slab = slab_of(layers, layer)
     due = exponential(state)  # hard events to go
     turning = BENDING * strength(medium.field)  # rad MeV/c per mm
-    seen, applied, wait = 0.0, 0.0, PATIENCE
+    saved = 0.0  # radiation lengths whose scattering is to come
     while True:
         j, m = place(energy), slab[2]
-        loss, hard, per_x0 = medium.light[m, j], medium.hard[m, j], medium.matter[m, 0]
+        loss, per_x0 = medium.light[m, j], medium.matter[m, 0]
+        hard = medium.hard[1 if kind == POSITRON else 0, m, j]
         p2 = energy * (energy + 2.0 * M_E)
-        width, momentum = (13.6 * (energy + M_E) / p2) ** 2, math.sqrt(p2)
+        width = (13.6 * (energy + M_E) / p2) ** 2
         path, enough = reach(slab, at[2], way[2], per_x0, width)
         if turning > 0.0:
-            path = min(path, LARGEST * momentum / turning)
+            path = min(path, LARGEST * math.sqrt(p2) / turning)
         struck = due < path * hard
         if struck:
             path = due / hard
@@ -75,13 +85,14 @@ def follow_electron(s: Store, medium: Medium, state: Array, row: Array) -> None:
             stopped(s.stack, s.used, state, kind, at, own + 1.0)
             return
         if turning > 0.0:
-            way = bend(medium.field, way, CHARGE[kind], momentum, walked)
-        seen += walked * per_x0
-        turned, h = scatter(state, way, width, seen, applied, wait)
-        if h != applied:
-            way, applied, wait = turned, h, seen + PATIENCE
+            way = bend(medium.field, way, CHARGE[kind], math.sqrt(p2), walked)
+        saved += walked * per_x0
+        way, saved = scatter(state, way, width, saved, medium.matter[m, 8], medium.matter[m, 9])
         if struck and walked > path - NUDGE:
-            energy -= _hard(s, medium, state, m, at, way, energy, hard, own + 1.0)
+            rates = medium.hard[0, m, j], hard
+            energy -= _hard(s, medium, state, rates, m, at, way, energy, own + 1.0)
+            if energy <= 0.0:
+                return
             due = exponential(state)
         layer, at = onwards(s, layers, box, slab, row, layer, at, way, energy)
         if layer < 0:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from .annihilation import annihilate
 from .compiled import Array, compiled
 from .electromagnetic import michel
 from .hadronic import neutral_pion, nucleon
 from .particles import (
     ELECTRON,
-    GAMMA,
     K_MINUS,
     K_PLUS,
     K_SHORT,
     LAMBDA,
-    M_E,
     M_K,
     M_MU,
     M_P,
@@ -40,8 +39,7 @@ def stopped(stack: Array, count: Array, state: Array, kind: int, at: Vector, gen
     if kind in (MU_MINUS, MU_PLUS):
         count[5] = MICHEL
     if kind == POSITRON:
-        push(stack, count, GAMMA, at, way, M_E, gen)
-        push(stack, count, GAMMA, at, (-ax, -ay, -az), M_E, gen)
+        annihilate(stack, count, state, at, way, 0.0, gen)
     elif kind == MU_PLUS:
         push(stack, count, POSITRON, at, way, michel(state), gen)
     elif kind == MU_MINUS and uniform(state) < 0.92:  # the others are captured in carbon

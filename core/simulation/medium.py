@@ -9,9 +9,10 @@ import numpy as np
 from attrs import frozen
 
 from .compiled import Array
-from .electromagnetic import electron_tables, photon_tables
+from .electromagnetic import electron_tables, photon_cut, photon_tables
 from .ionisation import landau_quantiles, loss_tables, spread_table, xi
 from .materials import Material, material
+from .scattering import single
 from .screening import constants
 
 
@@ -30,10 +31,10 @@ class Medium(NamedTuple):
 
     layers: (L, 5) z_low, z_high mm, material, read out, first cell. grid: (9,) x_low, y_low, pitch
     mm, cells along x, y, z, Birks' constant mm/MeV, Landau's xi MeV/mm, light of fast electrons per
-    MeV. matter: (M, 8) per mm: 1/X0, 1/lambda proton, 1/lambda pion, electrons per barn, b, Landau's
-    xi in MeV; the two constants of `screening`. landau: quantiles. spread: cut of Landau's law.
+    MeV. matter: (M, 11) per mm: 1/X0, 1/lambda proton, 1/lambda pion, electrons per barn, b, Landau's
+    xi in MeV; the two constants of `screening`, the two of `scattering`; `photon_cut`. landau: quantiles. spread: cut of Landau's law.
     Tables on the grid of `tables`: heavy, light: losses (M, SIZE) in MeV/mm; hard: events of
-    electrons (M, SIZE) per mm; photons: (3, M, SIZE) per mm. field: (3,) T.
+    electrons and of positrons (2, M, SIZE) per mm; photons: (3, M, SIZE) per mm. field: (3,) T.
     """
 
     layers: Array
@@ -95,4 +96,6 @@ def _matter(m: Material) -> tuple[float, ...]:
         1e-7 * m.b * m.density,
         xi(m),
         *constants(m.z),
+        *single(m.z, m.za),
+        photon_cut(m),
     )

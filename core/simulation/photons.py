@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
-import math
-
 from .compiled import Array, inlined
 from .electromagnetic import COMPTON_CUT, ELECTRON_CUT, convert, recoil, scattered
 from .medium import Medium
 from .particles import ELECTRON
-from .random import exponential, uniform
+from .random import circle, exponential, uniform
 from .store import Store, cell_of, deposit, leave, locate, push, to_side
 from .tables import place
 from .vectors import Vector
@@ -94,7 +92,7 @@ def follow_photon(s: Store, medium: Medium, state: Array, row: Array) -> None:
             _release(s, medium, layer, at, way, energy, own + 1.0)
             return
         after, c = scattered(state, energy)
-        way, struck = recoil(way, after, energy, c, 2.0 * math.pi * uniform(state))
+        way, struck = recoil(way, after, energy, c, circle(state))
         _release(s, medium, layer, at, struck, energy - after, own + 1.0)
         energy = after
     _absorb(s, medium, layer, at, energy, own)

@@ -83,12 +83,30 @@ def normals(state: Array) -> tuple[float, float]:
 
 
 @compiled
+def trio(state: Array) -> tuple[float, float, float]:
+    """Two standard normal numbers, as `normals`, and one in [0, 1) of 23 bits, all independent."""
+    word = bits(state)
+    a, b = np.float64(QUANTILES[(word >> 12) & 4095]), np.float64(QUANTILES[(word >> 30) & 4095])
+    return a, b, (((word & 4095) << 11) | (word >> 42)) * (1.0 / 8388608.0)
+
+
+@compiled
+def circle(state: Array) -> tuple[float, float]:
+    """Cosine and sine of an angle, equally likely all around; without either function (von Neumann)."""
+    while True:
+        x, y = 2.0 * uniform(state) - 1.0, uniform(state)
+        square = x * x + y * y
+        if 0.0 < square <= 1.0:
+            return (x * x - y * y) / square, 2.0 * x * y / square
+
+
+@compiled
 def isotropic(state: Array) -> tuple[float, float, float]:
     """Unit vector, equally likely in every direction."""
-    c = 2.0 * uniform(state) - 1.0
-    s = math.sqrt(1.0 - c * c)
-    phi = 2.0 * math.pi * uniform(state)
-    return s * math.cos(phi), s * math.sin(phi), c
+    z = 2.0 * uniform(state) - 1.0
+    s = math.sqrt(1.0 - z * z)
+    x, y = circle(state)
+    return s * x, s * y, z
 
 
 @compiled

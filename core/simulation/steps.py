@@ -1,27 +1,22 @@
-"""What every charged particle does between two events: borders, fluctuations and scattering.
+"""What every charged particle does between two events: borders and fluctuations.
 
-Sources: Landau (1944) for the loss in a cell; Highland (PDG review 34.16) for the angle. The variance
-of the angle grows by h(t + dt) - h(t) with h(t) = t (1 + 0.038 ln t)^2, t the radiation lengths seen
-by the particle so far, so that any thickness, however it is cut in steps, has Highland's width.
+Source: Landau (1944) for the loss in a cell.
 """
 # mypy: disable-error-code="no-any-return"
 
 from __future__ import annotations
 
-import math
-
-from .compiled import Array, compiled, inlined
+from .compiled import Array, inlined
 from .ionisation import LANDAU_SIZE, SPREAD_SIZE, SPREAD_STEPS
 from .medium import Medium
-from .random import normals, uniform
+from .random import uniform
+from .scattering import MIN_ANGLE2, PATIENCE
 from .store import Store, deposit, leave
-from .vectors import Vector, deflect
+from .vectors import Vector
 
 NUDGE = 1e-5  # mm beyond a border, so that the next step begins behind it
 STRIDE = 20.0  # mm; longest step in layers without cells ...
 TURN2 = 0.6  # rad^2; ... where no step scatters wider than the square root of this
-MIN_ANGLE2 = 9.0e-4  # rad^2; scattering is saved up until its width is 30 mrad ...
-PATIENCE = 0.25  # ... or for that many radiation lengths
 Box = tuple[float, float, float, float, int, int, int]  # x_low, y_low, pitch, 1 / pitch, nx, ny, nz
 Slab = tuple[float, float, int, int]  # z_low, z_high, material, first cell along z or -1
 
@@ -62,11 +57,10 @@ def reach(slab: Slab, z: float, uz: float, per_x0: float, width: float) -> tuple
 @inlined
 def _axis(u: float, here: float, pitch: float, i: int) -> tuple[float, float, int]:
     """Of a way with component `u` from `here` in cell `i`: path to its border, per cell, and sign."""
-    if u > 1e-9:
-        return ((i + 1) * pitch - here) / u, pitch / u, 1
-    if u < -1e-9:
-        return (i * pitch - here) / u, -pitch / u, -1
-    return 1e9, 1e9, 1
+    v = 1.0 / u if abs(u) > 1e-9 else 1e9
+    if v > 0.0:
+        return ((i + 1) * pitch - here) * v, pitch * v, 1
+    return (i * pitch - here) * v, -pitch * v, -1
 
 
 @inlined
@@ -164,31 +158,3 @@ def fluctuated(
     j = min(int(path * SPREAD_STEPS), SPREAD_SIZE - 1)
     k = int(uniform(state) * spread[j, 0] * LANDAU_SIZE)
     return max(mean + xi * path * (landau[k] - spread[j, 1]), 0.1 * mean)
-
-
-@compiled
-def highland(t: float) -> float:
-    """h(t): variance of the plane angle in units of (13.6 MeV / beta p)^2 after t X0 (PDG 34.16)."""
-    if t < 1e-4:
-        return 0.42 * t  # (1 + 0.038 ln 1e-4)^2
-    f = 1.0 + 0.038 * math.log(t)
-    return t * f * f
-
-
-@inlined
-def scatter(
-    state: Array, way: Vector, width: float, seen: float, applied: float, due: float
-) -> tuple[Vector, float]:
-    """Deflect if enough was saved up: the new direction and h(t) up to which it was applied.
-
-    width: (13.6 MeV / beta p)^2; seen: radiation lengths so far; due: when it cannot wait.
-    """
-    # 1.2 t - 0.9 h(t0) is above h(t) - h(t0) and spares a logarithm
-    if seen <= due and (1.2 * seen - 0.9 * applied) * width <= MIN_ANGLE2:
-        return way, applied
-    h = highland(seen)
-    if seen <= due and (h - applied) * width <= MIN_ANGLE2:
-        return way, applied
-    theta = math.sqrt((h - applied) * width)
-    a, b = normals(state)
-    return deflect(way, theta * a, theta * b), h

@@ -184,34 +184,50 @@ def _divide(seen: Array, model: Array) -> None:
 
 
 @compiled
-def _maximise(b: Buffers, first: int, run: int, total: Array, yz: Array, xy: Array) -> None:
-    """Scale the candidates of one run by the mean of what its three views ask for."""
+def _renew(
+    b: Buffers, first: int, run: int, total: Array, yz: Array, xy: Array, next_yz: Array, next_xy: Array
+) -> None:  # fmt: skip
+    """Scale the candidates of one run by the mean of what its three views ask for.
+
+    yz, xy: seen over modelled; what is modelled now is added to total, next_yz and next_xy, at once:
+    the candidates of a module fill more than the nearest cache.
+    """
     third = np.float32(1.0 / 3.0)
     z, x = b.runs[run, 0], b.runs[run, 1]
-    along, across = yz[z - first], xy[x]
+    along, across, next_along, next_across = yz[z - first], xy[x], next_yz[z - first], next_xy[x]
     ratio = b.xz[z, x] / total[run]
+    light = np.float32(0.0)
     for i in range(b.runs[run, 2], b.runs[run + 1, 2]):
         y = b.column[i]
-        b.charge[i] *= (ratio + along[y] + across[y]) * third
+        e = b.charge[i] * ((ratio + along[y] + across[y]) * third)
+        b.charge[i] = e
+        light += e
+        next_along[y] += e
+        next_across[y] += e
+    total[run] = light
 
 
 @compiled
 def _fit(
-    b: Buffers, m: int, planes: int, runs: int, iterations: int, total: Array, yz: Array, xy: Array
+    b: Buffers, m: int, planes: int, runs: int, iterations: int, total: Array, scratch: Array
 ) -> None:
-    """All iterations of module `m`; total, yz (planes, Y) and xy (X, Y) are scratch."""
+    """All iterations of module `m`; total (runs,) and scratch (2, planes + X, Y) are written."""
     first = m * planes
     if runs == 0:
         return
+    yz, xy = scratch[0, :planes], scratch[0, planes:]
+    next_yz, next_xy = scratch[1, :planes], scratch[1, planes:]
+    scratch[0] = 0.0
+    for run in range(runs):
+        _expect(b, first, run, total, yz, xy)
     for _ in range(iterations):
-        yz[:, :] = 0.0
-        xy[:, :] = 0.0
-        for run in range(runs):
-            _expect(b, first, run, total, yz, xy)
         _divide(b.yz[first : first + planes], yz)
         _divide(b.xy[m], xy)
+        next_yz[:] = 0.0
+        next_xy[:] = 0.0
         for run in range(runs):
-            _maximise(b, first, run, total, yz, xy)
+            _renew(b, first, run, total, yz, xy, next_yz, next_xy)
+        yz, xy, next_yz, next_xy = next_yz, next_xy, yz, xy
 
 
 @compiled
@@ -283,11 +299,10 @@ def reconstruct(b: Buffers, threshold: float, iterations: int) -> int:
     """Voxels from the digitised views; leaves them in `b.voxel` and `b.charge`, returns how many."""
     modules = b.xy.shape[0]
     planes = b.xz.shape[0] // modules
-    yz = np.zeros((planes, b.yz.shape[1]), np.float32)
-    xy = np.zeros((b.xz.shape[1], b.yz.shape[1]), np.float32)
+    scratch = np.zeros((2, planes + b.xz.shape[1], b.yz.shape[1]), np.float32)
     total = np.zeros(b.runs.shape[0], np.float32)
     n = 0
     for m in range(modules):
         n, runs = candidates(b, m, planes, n)
-        _fit(b, m, planes, runs, iterations, total, yz, xy)
+        _fit(b, m, planes, runs, iterations, total, scratch)
     return ordered(b, keep(b, n, threshold))

@@ -38,8 +38,8 @@ from intarsia.core.simulation.trackfit import scattering
 
 from .geometry import Geometry, Sandwich
 
-ECAL_EM, ECAL_HADRON = 0.170, 0.122  # scintillator energy over incoming energy
-AHCAL_EM, AHCAL_HADRON = 0.0251, 0.0181  # e/h = 1.39 in both
+ECAL_EM, ECAL_HADRON = 0.176, 0.125  # scintillator energy over incoming energy
+AHCAL_EM, AHCAL_HADRON = 0.0255, 0.0181  # e/h = 1.41 in both
 ECAL_SPREAD = 0.10  # sigma(E) / E at 1 GeV, electrons
 HADRON_SPREAD = 0.50  # besides that of the electromagnetic share
 LEAD_CRITICAL = 7.43  # MeV (PDG)

@@ -27,7 +27,7 @@ PIONS = (particles.PI_PLUS, particles.PI_MINUS)
 def test_pions_on_carbon_make_what_sibyll_says():
     s, state, energy = store(1), seeded(3, 0), 1e5
     neutral, share, sideways = [], [], []
-    for _ in range(2000):
+    for _ in range(20_000):
         clear(s)
         interact(
             s.stack, s.used, state, particles.PI_PLUS, (0.0,) * 3, (0.0, 0.0, 1.0), energy, 1.0

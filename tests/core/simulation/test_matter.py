@@ -13,7 +13,7 @@ from intarsia.core.simulation import electromagnetic, hadronic, ionisation, part
 from intarsia.core.simulation.materials import material
 from intarsia.core.simulation.medium import Layer, medium
 from intarsia.core.simulation.random import seeded
-from intarsia.core.simulation.steps import highland
+from intarsia.core.simulation.scattering import highland
 from intarsia.core.simulation.store import CELLS, LEFT, clear, store
 from intarsia.core.simulation.tables import place
 from intarsia.core.simulation.transport import transport
@@ -107,7 +107,7 @@ def test_scattering_follows_highland():
     expected = 13.6 / p * math.sqrt(t) * (1 + 0.038 * math.log(t))
     width = 1.4826 * np.median(np.abs(angles))
     assert width == pytest.approx(expected, rel=0.10)
-    assert highland(t) * (13.6 / p) ** 2 == pytest.approx(expected**2, rel=1e-6)
+    assert highland(t) * (13.6 / p) ** 2 == pytest.approx(expected**2, rel=3e-3)  # a table
 
 
 def shower_maximum(kind, energy, n):
@@ -144,7 +144,7 @@ def test_shower_maximum():
 
 def test_photons_convert_within_nine_sevenths_of_a_radiation_length():
     tables = electromagnetic.photon_tables((material("PVT"),))
-    assert 1 / tables[2, 0, place(1e5)] == pytest.approx(9 / 7 * 425.4, rel=0.02)
+    assert 1 / tables[2, 0, place(1e6)] == pytest.approx(9 / 7 * 425.4, rel=0.02)
 
 
 @pytest.mark.parametrize(

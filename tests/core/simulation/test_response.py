@@ -118,7 +118,7 @@ def test_shashlik_resolves_like_lhcbs():
     # 2 mm Pb and 4 mm scintillator: 8 to 10 %/sqrt(E) with light and noise (JINST 3 (2008) S08005)
     where = block([(2.0, "Pb", False), (4.0, "PS", True)] * 132, 150, 4.0, 132)
     response, term = sampled(where, particles.ELECTRON, 2000.0, 150)
-    assert response == pytest.approx(0.170, rel=0.02)  # what the parametrisation uses
+    assert response == pytest.approx(0.176, rel=0.02)  # what the parametrisation uses
     assert 0.06 < term < 0.10
 
 
@@ -127,6 +127,6 @@ def test_iron_sandwich_resolves_like_calices():
     where = block([(20.0, "Fe", False), (3.0, "PS", True)] * 60, 400, 3.0, 60)
     pion, term = sampled(where, particles.PI_PLUS, 20e3, 150)
     electron, _ = sampled(where, particles.ELECTRON, 4000.0, 150)
-    assert electron == pytest.approx(0.0251, rel=0.04)
-    assert pion == pytest.approx(0.0206, rel=0.06)
+    assert electron == pytest.approx(0.0255, rel=0.04)
+    assert pion == pytest.approx(0.0204, rel=0.06)
     assert term == pytest.approx(0.576, rel=0.20)
