@@ -2,7 +2,7 @@
 
 Source: Heitler, "The quantum theory of radiation" (1954), and in the form used here Nelson, Hirayama
 and Rogers, "The EGS4 code system", SLAC-265 (1985), chapter 2.12. Of positrons that slow down from
-20 MeV in plastic one in six annihilates in flight, into photons of a few MeV, which fly far.
+20 MeV in plastic one in seven annihilates in flight, into photons of a few MeV, which fly far.
 """
 # mypy: disable-error-code="no-any-return"
 

@@ -8,7 +8,7 @@ from blocks import block, sampled, shoot
 from scipy.optimize import curve_fit
 
 from intarsia.core.simulation import ionisation, particles, screening
-from intarsia.core.simulation.electromagnetic import TRANSFER, radiation
+from intarsia.core.simulation.electromagnetic import TRANSFER, photon_tables, radiation
 from intarsia.core.simulation.materials import material
 from intarsia.core.simulation.tables import GRID, SIZE, place
 
@@ -32,6 +32,24 @@ def test_fast_photons_make_seven_ninths_of_a_pair_per_radiation_length():
     assert pairs[place(1.0)] == 0.0
 
 
+# NIST XAAMDI, total attenuation without coherent scattering at 2, 5, 10, 20 MeV, cm2/g; PVT of C and H
+ATTENUATION = {
+    "PVT": (4.808e-2, 2.906e-2, 2.069e-2, 1.624e-2),
+    "Al": (4.324e-2, 2.836e-2, 2.318e-2, 2.168e-2),
+    "Fe": (4.265e-2, 3.146e-2, 2.994e-2, 3.224e-2),
+}
+
+
+@pytest.mark.parametrize("name", ATTENUATION)
+def test_photons_are_attenuated_as_nist_says(name):
+    m = material(name)
+    per_mm = photon_tables((m,))[2, 0]
+    found = np.interp((2.0, 5.0, 10.0, 20.0), GRID, per_mm) * 10 / m.density
+    assert found == pytest.approx(ATTENUATION[name], rel=0.03)
+    if name == "PVT":
+        assert found == pytest.approx(ATTENUATION[name], rel=0.01)
+
+
 CRITICAL = {"PVT": 93.1, "Al": 42.70, "Fe": 21.68, "W": 7.97, "Pb": 7.43}  # MeV, PDG
 
 
@@ -42,7 +60,7 @@ def contained(name, kind=particles.ELECTRON, energy=3000.0, events=40):
     """
     x0 = material(name).radiation_length
     pitch = x0 * 21.2 / CRITICAL[name] / 6
-    planes = int(20 * x0 / pitch)
+    planes = int(26 * x0 / pitch)
     where = block([(planes * pitch, name, True)], 120, pitch, planes)
     total, bins = np.zeros(2000), np.linspace(0.0, 40.0, 2001)
     for event in range(events):
@@ -54,23 +72,37 @@ def contained(name, kind=particles.ELECTRON, energy=3000.0, events=40):
     return np.interp(0.9, share, bins), np.interp((1.0, 2.0, 3.5), bins, share)
 
 
-@pytest.mark.parametrize("kind", [particles.ELECTRON, particles.GAMMA])
-def test_nine_tenths_of_a_shower_are_within_molieres_radius(kind):
-    _, share = contained("PVT", kind)
-    assert share == pytest.approx([0.90, 0.95, 0.99], abs=0.03)  # PDG 34.5
+# Geant4 11.4 in PVT, 3 GeV: share within 1, 2, 3.5 Moliere radii, radius of nine tenths over that radius
+# (`benchmarks/geant4.py`; statistical errors 0.002 and 0.015)
+GEANT4 = {
+    particles.ELECTRON: ((0.860, 0.942, 0.977), 1.33),
+    particles.GAMMA: ((0.855, 0.940, 0.977), 1.37),
+}
 
 
-def test_the_radius_of_nine_tenths_is_molieres_on_average_over_materials():
-    # The PDG's rule is an average. Light materials have more soft photons, which fly far
+@pytest.mark.parametrize("kind", GEANT4)
+def test_showers_in_plastic_are_as_wide_as_geant4s(kind):
+    radius, share = contained("PVT", kind, events=150)
+    expected, nine_tenths = GEANT4[kind]
+    assert share == pytest.approx(expected, abs=0.02)
+    assert radius == pytest.approx(nine_tenths, rel=0.10)
+
+
+def test_nine_tenths_of_a_shower_are_within_molieres_radius():
+    # PDG 34.5 of every material: 0.90, 0.95, 0.99
     radius, share = zip(*(contained(name) for name in CRITICAL), strict=True)
-    assert np.mean(radius) == pytest.approx(1.0, abs=0.10)
-    assert np.mean(share, axis=0) == pytest.approx([0.90, 0.95, 0.99], abs=0.015)
-    light, heavy = radius[:3], radius[3:]
-    assert max(heavy) < 1.0 < min(light) < max(light) < 1.3
+    for one in share:
+        assert one == pytest.approx([0.90, 0.95, 0.99], rel=0.07)
+    # not a radius to hold on to: in light materials photons fly far. Geant4: 1.5 in Al, 1.6 in Fe
+    assert radius[1:3] == pytest.approx([1.53, 1.60], rel=0.10)
+    assert radius[3:] == pytest.approx([1.0, 1.0], abs=0.15)
 
 
-def maximum(name, kind, energy=20e3, events=50):
-    """Depth in X0 at which a gamma law fitted to the mean profile in an endless block is highest."""
+def maximum(name, kind, energy=20e3, events=60):
+    """Depth in X0 at which a gamma law fitted to the mean profile in an endless block is highest.
+
+    As in PDG 34.5, the first two radiation lengths do not count.
+    """
     pitch, planes = material(name).radiation_length / 4, 96
     where = block([(planes * pitch, name, True)], 56, pitch, planes)
     profile = np.zeros(planes)
@@ -82,19 +114,23 @@ def maximum(name, kind, energy=20e3, events=50):
     def law(t, size, a, b):
         return size * (b * t) ** (a - 1) * np.exp(-b * t)
 
-    (_, a, b), _ = curve_fit(law, t, profile / profile.max(), (1.0, 3.0, 0.5), bounds=(0, 20))
+    start, late = (1.0, 3.0, 0.5), t > 2
+    (_, a, b), _ = curve_fit(law, t[late], profile[late] / profile.max(), start, bounds=(0, 20))
     return (a - 1) / b
 
 
-@pytest.mark.parametrize(("kind", "constant"), [(particles.ELECTRON, -0.5), (particles.GAMMA, 0.5)])
-def test_shower_maxima_are_the_pdgs_on_average_over_materials(kind, constant):
-    # PDG 34.5: ln(E / Ec) -+ 0.5, of fits to elements from carbon to uranium
-    ratio = [
-        maximum(name, kind) / (math.log(20e3 / CRITICAL[name]) + constant) for name in CRITICAL
-    ]
-    assert np.mean(ratio) == pytest.approx(1.0, abs=0.10)
-    assert min(ratio) > 0.85
-    assert max(ratio) < 1.10
+# Geant4 11.4 in PVT, 20 GeV, the same fit: 4.62 and 5.47 X0, statistical error 0.08
+@pytest.mark.parametrize(
+    ("kind", "constant", "geant4"), [(particles.ELECTRON, -0.5, 4.62), (particles.GAMMA, 0.5, 5.47)]
+)
+def test_shower_maxima_are_the_pdgs_and_geant4s(kind, constant, geant4):
+    # PDG 34.5: ln(E / Ec) -+ 0.5
+    events = {"PVT": 200}
+    found = [maximum(name, kind, events=events.get(name, 60)) for name in CRITICAL]
+    expected = [math.log(20e3 / critical) + constant for critical in CRITICAL.values()]
+    assert found == pytest.approx(expected, rel=0.10)
+    assert np.mean(np.divide(found, expected)) == pytest.approx(1.0, abs=0.07)
+    assert found[0] == pytest.approx(geant4, rel=0.06)
 
 
 def test_muons_lose_the_mean_of_bethe_and_radiation():
