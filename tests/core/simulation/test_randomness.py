@@ -36,6 +36,11 @@ def test_xoshiro_is_the_published_one():
         (lambda s: r.exponential(s), 1.0, 1.0),
         (lambda s: r.normals(s)[0], 0.0, 1.0),
         (lambda s: r.normals(s)[1], 0.0, 1.0),
+        (lambda s: r.trio(s)[0], 0.0, 1.0),
+        (lambda s: r.trio(s)[1], 0.0, 1.0),
+        (lambda s: r.trio(s)[2], 0.5, 1 / 12),
+        (lambda s: r.circle(s)[0], 0.0, 1 / 2),
+        (lambda s: r.circle(s)[1], 0.0, 1 / 2),
         (lambda s: r.poisson(s, 3.0), 3.0, 3.0),
         (lambda s: r.poisson(s, 80.0), 80.0, 80.0),
         (lambda s: r.gamma(s, 2.5), 2.5, 2.5),
@@ -55,3 +60,19 @@ def test_breit_wigner_stays_in_its_bounds_and_peaks_at_its_mass():
     assert m.min() >= 0.3
     assert m.max() <= 1.1
     assert np.median(m) == pytest.approx(0.775, abs=0.02)
+
+
+def test_the_numbers_of_a_trio_do_not_know_each_other():
+    state = r.seeded(8, 0)
+    a, b, c = np.array([r.trio(state) for _ in range(40_000)]).T
+    for x, y in ((a, b), (a, c), (b, c), (abs(a), c), (abs(b), c)):
+        assert np.corrcoef(x, y)[0, 1] == pytest.approx(0.0, abs=0.02)
+    assert 0 <= c.min() < 1e-4 < 1 - 1e-4 < c.max() < 1
+
+
+def test_points_of_the_circle_are_on_it_and_everywhere():
+    state = r.seeded(9, 0)
+    x, y = np.array([r.circle(state) for _ in range(20_000)]).T
+    assert np.hypot(x, y) == pytest.approx(1.0)
+    counts, _ = np.histogram(np.arctan2(y, x), 16, (-np.pi, np.pi))
+    assert counts == pytest.approx(1250, abs=5 * np.sqrt(1250))
