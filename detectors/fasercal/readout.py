@@ -8,52 +8,16 @@ maximum-likelihood expectation maximisation (Shepp and Vardi 1982). MeV of quenc
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from intarsia.core.simulation.compiled import Array, allocating, compiled
 from intarsia.core.simulation.random import poisson
 from intarsia.core.simulation.store import LIGHT
 
+from .buffers import Buffers
+
 ISOLATION = 1.0  # MeV that a voxel's six neighbours must have together (TPORecoEvent.cc)
 SEED = 1e-3  # MeV added to a first guess, so that it is never zero
-
-
-class Buffers(NamedTuple):
-    """Arrays that the readout uses again for each event.
-
-    xz (Z, X), yz (Z, Y), xy (modules, X, Y): views. dense (cells,): energies, all zero between
-    events. voxel, charge: (cells,) candidates, then the voxels that are kept. column (cells,): y of
-    a candidate. runs (Z X, 3): z, x, first candidate of the runs that share both, of one module.
-    lit (Y,): fibres of one plane that see light.
-    """
-
-    xz: Array
-    yz: Array
-    xy: Array
-    dense: Array
-    voxel: Array
-    charge: Array
-    column: Array
-    runs: Array
-    lit: Array
-
-
-def buffers(nx: int, ny: int, nz: int, modules: int) -> Buffers:
-    """Empty buffers for a grid of nx, ny, nz cells."""
-    cells = nx * ny * nz
-    return Buffers(
-        np.zeros((nz, nx), np.float32),
-        np.zeros((nz, ny), np.float32),
-        np.zeros((modules, nx, ny), np.float32),
-        np.zeros(cells, np.float32),
-        np.zeros(cells, np.int32),
-        np.zeros(cells, np.float32),
-        np.zeros(cells, np.uint16),
-        np.zeros((nz * nx // modules + 1, 3), np.int64),
-        np.zeros(ny, np.int64),
-    )
 
 
 @compiled

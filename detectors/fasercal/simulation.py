@@ -20,6 +20,7 @@ from intarsia.core.simulation.transport import transport
 
 from . import FASERCAL, upstream
 from .beam import energies, table
+from .buffers import Buffers, buffers
 from .generations import GENERATION_B, SPECTROMETER
 from .geometry import Geometry
 from .interaction import (
@@ -35,7 +36,7 @@ from .interaction import (
 )
 from .options import Options, options
 from .pileup import add_muons
-from .readout import Buffers, buffers, cut, digitise, project, reconstruct, unravel
+from .readout import cut, digitise, project, reconstruct, unravel
 from .rear import TILE_THRESHOLD, Rear, rear, respond
 from .spectrometer import tracks
 from .truth import LEAST_VOXELS, event_truth, label

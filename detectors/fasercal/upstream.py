@@ -13,7 +13,8 @@ import numpy as np
 from intarsia.core.simulation.compiled import Array, allocating, compiled
 from intarsia.core.simulation.random import uniform
 
-from .readout import Buffers, candidates, keep, ordered
+from .buffers import Buffers
+from .readout import candidates, keep, ordered
 
 THRESHOLD = 1e-3  # MeV, of a projection and of a voxel
 SWEEPS = 150

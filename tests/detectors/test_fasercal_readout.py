@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from intarsia.core.simulation.random import seeded
 from intarsia.core.simulation.store import LIGHT
 from intarsia.detectors.fasercal import labels
+from intarsia.detectors.fasercal.buffers import buffers
 from intarsia.detectors.fasercal.readout import (
-    buffers,
     cut,
     digitise,
     ordered,
