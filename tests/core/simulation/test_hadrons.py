@@ -46,7 +46,7 @@ def test_pions_on_carbon_make_what_sibyll_says():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "length", "pitch"), [("Fe", 3000.0, 20.0), ("PVT", 12e3, 80.0)])
-@pytest.mark.parametrize(("energy", "events"), [(2e4, 100), (1e5, 40)])
+@pytest.mark.parametrize(("energy", "events"), [(2e4, 200), (1e5, 400)])
 def test_the_electromagnetic_share_of_cascades_is_grooms(name, length, pitch, energy, events):
     cells = round(length / pitch)
     tables = medium([Layer(0.0, length, name, 0)], (80, 80, cells), pitch, (-40 * pitch,) * 2, 0.0)
