@@ -150,7 +150,7 @@ def report(rows: np.ndarray, x0: float, critical: float) -> str:
 
 
 def main() -> None:
-    """All cases, or the one named by five arguments more."""
+    """All cases, or the one that three arguments more name: particle, energy in MeV, events."""
     material, x0, critical = (*sys.argv[1:4], *PVT[len(sys.argv[1:4]) :])
     if len(sys.argv) > 4:
         name, energy, events = sys.argv[4], float(sys.argv[5]), int(sys.argv[6])

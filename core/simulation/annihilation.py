@@ -52,7 +52,7 @@ def _share(state: Array, g: float) -> float:
 def annihilate(
     stack: Array, count: Array, state: Array, at: Vector, way: Vector, energy: float, gen: float
 ) -> None:
-    """Two photons of a positron of kinetic `energy`, MeV, on an electron at rest.
+    """Two photons of a positron of kinetic `energy`, MeV, on an electron at rest; 0: back to back.
 
     Both by momentum and energy alone: cos = (e (g + 1) - 1) / (e sqrt(g^2 - 1)) for a share e.
     """

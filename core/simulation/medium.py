@@ -32,9 +32,10 @@ class Medium(NamedTuple):
     layers: (L, 5) z_low, z_high mm, material, read out, first cell. grid: (9,) x_low, y_low, pitch
     mm, cells along x, y, z, Birks' constant mm/MeV, Landau's xi MeV/mm, light of fast electrons per
     MeV. matter: (M, 11) per mm: 1/X0, 1/lambda proton, 1/lambda pion, electrons per barn, b, Landau's
-    xi in MeV; the two constants of `screening`, the two of `scattering`; `photon_cut`. landau: quantiles. spread: cut of Landau's law.
-    Tables on the grid of `tables`: heavy, light: losses (M, SIZE) in MeV/mm; hard: events of
-    electrons and of positrons (2, M, SIZE) per mm; photons: (3, M, SIZE) per mm. field: (3,) T.
+    xi in MeV; the two constants of `screening`, the two of `scattering`; `photon_cut`. landau:
+    quantiles. spread: cut of Landau's law. Tables on the grid of `tables`: heavy, light: losses
+    (M, SIZE) in MeV/mm; hard: events of electrons and of positrons (2, M, SIZE) per mm; photons:
+    (3, M, SIZE) per mm. field: (3,) T.
     """
 
     layers: Array

@@ -15,7 +15,7 @@ from intarsia.core.simulation.medium import Layer, medium
 from intarsia.core.simulation.random import seeded
 from intarsia.core.simulation.scattering import highland
 from intarsia.core.simulation.store import CELLS, LEFT, clear, store
-from intarsia.core.simulation.tables import place
+from intarsia.core.simulation.tables import GRID, place
 from intarsia.core.simulation.transport import transport
 
 BIRKS = 0.08718
@@ -107,7 +107,10 @@ def test_scattering_follows_highland():
     expected = 13.6 / p * math.sqrt(t) * (1 + 0.038 * math.log(t))
     width = 1.4826 * np.median(np.abs(angles))
     assert width == pytest.approx(expected, rel=0.10)
-    assert highland(t) * (13.6 / p) ** 2 == pytest.approx(expected**2, rel=3e-3)  # a table
+    assert highland(t) * (13.6 / p) ** 2 == pytest.approx(expected**2, rel=3e-3)  # between places
+    for t in GRID[place(0.002) : place(50.0) : 20]:  # at those of its table
+        expected = 13.6 / p * math.sqrt(t) * (1 + 0.038 * math.log(t))
+        assert highland(t) * (13.6 / p) ** 2 == pytest.approx(expected**2, rel=1e-6)
 
 
 def shower_maximum(kind, energy, n):
