@@ -91,8 +91,8 @@ def test_showers_in_plastic_are_as_wide_as_geant4s(kind):
 def test_nine_tenths_of_a_shower_are_within_molieres_radius():
     # PDG 34.5 of every material: 0.90, 0.95, 0.99
     radius, share = zip(*(contained(name) for name in CRITICAL), strict=True)
-    for one in share:
-        assert one == pytest.approx([0.90, 0.95, 0.99], rel=0.07)
+    for one in share:  # Geant4 in PVT: -0.04, -0.01, -0.01
+        assert (np.abs(np.subtract(one, [0.90, 0.95, 0.99])) < [0.06, 0.03, 0.02]).all()
     # not a radius to hold on to: in light materials photons fly far. Geant4: 1.5 in Al, 1.6 in Fe
     assert radius[1:3] == pytest.approx([1.53, 1.60], rel=0.10)
     assert radius[3:] == pytest.approx([1.0, 1.0], abs=0.15)
