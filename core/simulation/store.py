@@ -66,14 +66,21 @@ def store(
     )
 
 
+@inlined
+def _place(slot: Array, cell: int) -> int:
+    """Where to look for `cell` first: at once, where every cell has a place of its own."""
+    return cell if cell < len(slot) else cell % len(slot)
+
+
 @compiled
 def clear(s: Store) -> None:
     """Empty the buffers of `s`, touching only what was used."""
     for row in range(s.used[1]):
-        place = s.cell[row] % len(s.slot)
+        place = _place(s.slot, s.cell[row])
         while s.slot[place] != row:
-            place = (place + 1) % len(s.slot)
+            place = _place(s.slot, place + 1)
         s.slot[place] = -1
+    s.deposit[: s.used[1]] = 0.0
     s.used[:] = 0
 
 
@@ -116,10 +123,10 @@ def deposit(
     generation: int, energy: float, light: float,
 ) -> None:  # fmt: skip
     """Add `energy` and `light`, MeV, to cell `index`; the arrays are those of a `Store`."""
-    place = index if index < len(slot) else index % len(slot)
+    place = _place(slot, index)
     row = slot[place]
     while row >= 0 and cells[row] != index:  # never where every cell has a place
-        place = place + 1 if place + 1 < len(slot) else 0
+        place = _place(slot, place + 1)
         row = slot[place]
     if row < 0:
         row = count[1]
@@ -129,8 +136,6 @@ def deposit(
         count[1] = row + 1
         slot[place] = row
         cells[row] = index
-        for c in range(dep.shape[1]):
-            dep[row, c] = 0.0
     dep[row, category] += energy
     dep[row, 3 + generation] += energy
     dep[row, 6] += light

@@ -12,10 +12,11 @@ from intarsia.core.simulation.compiled import Array
 class Buffers(NamedTuple):
     """Arrays that the readout uses again for each event.
 
-    xz (Z, X), yz (Z, Y), xy (modules, X, Y): views. dense (cells,): energies, all zero between
-    events. voxel, charge: (cells,) candidates, then the voxels that are kept. column (cells,): y of
-    a candidate. runs (Z X, 3): z, x, first candidate of the runs that share both, of one module.
-    lit (Y,): fibres of one plane that see light.
+    xz (Z, X), yz (Z, Y), xy (modules, X, Y): views. dense ((Z + 2) (X + 1) (Y + 1),): energies at
+    the places of `readout.spot`, all zero between events. voxel, charge: (cells,) candidates by
+    place, then the voxels that are kept, by number. column (cells,): y of a candidate. runs (Z X, 3):
+    z, x, first candidate of the runs that share both, of one module. lit (Y,): fibres of one plane
+    that see light.
     """
 
     xz: Array
@@ -36,7 +37,7 @@ def buffers(nx: int, ny: int, nz: int, modules: int) -> Buffers:
         np.zeros((nz, nx), np.float32),
         np.zeros((nz, ny), np.float32),
         np.zeros((modules, nx, ny), np.float32),
-        np.zeros(cells, np.float32),
+        np.zeros((nz + 2) * (nx + 1) * (ny + 1), np.float32),
         np.zeros(cells, np.int32),
         np.zeros(cells, np.float32),
         np.zeros(cells, np.uint16),

@@ -88,13 +88,32 @@ def cut(view: Array, threshold: float) -> None:
 
 
 @compiled
+def spot(b: Buffers, x: int, y: int, z: int) -> int:
+    """Place of a voxel in `b.dense`, plane by plane, each with an empty one beside it.
+
+    So the six neighbours of a voxel, also of one at the sides, are at fixed distances.
+    """
+    nx, ny = b.xz.shape[1], b.yz.shape[1]
+    return ((z + 1) * (nx + 1) + x) * (ny + 1) + y
+
+
+@compiled
+def voxel_at(b: Buffers, place: int) -> tuple[int, int, int]:
+    """x, y and z of the voxel at `place` in `b.dense`."""
+    nx, ny = b.xz.shape[1], b.yz.shape[1]
+    row = place // (ny + 1)
+    plane = row // (nx + 1)
+    return row - plane * (nx + 1), place - row * (ny + 1), plane - 1
+
+
+@compiled
 def candidates(b: Buffers, m: int, planes: int, start: int) -> tuple[int, int]:
     """List the voxels of module `m` that all views see, with a first guess of their energy.
 
     Returns the end of the list, which begins at `start`, and the number of runs.
     """
     xz, yz, xy = b.xz, b.yz, b.xy
-    nx, ny, nz = xz.shape[1], yz.shape[1], xz.shape[0]
+    nx, ny = xz.shape[1], yz.shape[1]
     n, run = start, 0
     for z in range(m * planes, (m + 1) * planes):
         lit_x = lit_y = 0
@@ -110,11 +129,11 @@ def candidates(b: Buffers, m: int, planes: int, start: int) -> tuple[int, int]:
             if xz[z, x] <= 0.0:
                 continue
             b.runs[run, 0], b.runs[run, 1], b.runs[run, 2] = z, x, n
-            shared, first = xz[z, x] / lit_y, x * ny * nz + z
+            shared, first = xz[z, x] / lit_y, spot(b, x, 0, z)
             for i in range(lit_y):
                 y = b.lit[i]
                 if xy[m, x, y] > 0.0:
-                    b.voxel[n] = first + y * nz
+                    b.voxel[n] = first + y
                     b.column[n] = y
                     b.charge[n] = min(shared, min(yz[z, y] / lit_x, xy[m, x, y])) + SEED
                     n += 1
@@ -197,50 +216,38 @@ def _fit(
 @compiled
 def keep(b: Buffers, n: int, threshold: float) -> int:
     """Drop voxels below `threshold` and isolated ones; how many are left, in order."""
-    nz, ny, nx = b.xz.shape[0], b.yz.shape[1], b.xz.shape[1]
-    dense = b.dense
+    dense, voxel, charge = b.dense, b.voxel, b.charge
+    next_x = b.yz.shape[1] + 1
+    next_z = next_x * (b.xz.shape[1] + 1)
     for i in range(n):
-        dense[b.voxel[i]] = b.charge[i]
+        dense[voxel[i]] = charge[i]
     for i in range(n):
-        b.column[i] = 0
-        if b.charge[i] < threshold:
-            continue
-        v = b.voxel[i]
-        z, y, x = v % nz, (v // nz) % ny, v // (nz * ny)
-        around = np.float32(0.0)
-        if x > 0:
-            around += dense[v - ny * nz]
-        if x < nx - 1:
-            around += dense[v + ny * nz]
-        if y > 0:
-            around += dense[v - nz]
-        if y < ny - 1:
-            around += dense[v + nz]
-        if z > 0:
-            around += dense[v - 1]
-        if z < nz - 1:
-            around += dense[v + 1]
-        b.column[i] = around >= ISOLATION
+        v = voxel[i]
+        around = dense[v - next_x] + dense[v + next_x] + dense[v - 1] + dense[v + 1]
+        around += dense[v - next_z]
+        around += dense[v + next_z]
+        b.column[i] = (charge[i] >= threshold) & (around >= ISOLATION)
     kept = 0
-    for i in range(n):
-        dense[b.voxel[i]] = 0.0
-        if b.column[i]:
-            b.voxel[kept], b.charge[kept] = b.voxel[i], b.charge[i]
-            kept += 1
+    for i in range(n):  # without a branch, which a processor could not foresee
+        dense[voxel[i]] = 0.0
+        voxel[kept], charge[kept] = voxel[i], charge[i]
+        kept += int(b.column[i])
     return kept
 
 
 @allocating
 def ordered(b: Buffers, n: int) -> int:
-    """Bring the `n` voxels, which come in the order of z, into that of x, then y, then z; gives n.
+    """Number the `n` voxels at places of `b.dense` by x, then y, then z, and sort them; gives n.
 
     By counting those of each x and y. An event file then sees at once that none comes twice.
     """
-    nz, columns = b.xz.shape[0], b.xz.shape[1] * b.yz.shape[1]
-    voxel, charge = b.voxel[:n].copy(), b.charge[:n].copy()
+    nz, ny, columns = b.xz.shape[0], b.yz.shape[1], b.xz.shape[1] * b.yz.shape[1]
+    voxel, charge = np.empty(n, np.int32), b.charge[:n].copy()
     start = np.zeros(columns + 1, np.int64)
     for i in range(n):
-        start[voxel[i] // nz + 1] += 1
+        x, y, z = voxel_at(b, b.voxel[i])
+        voxel[i] = (x * ny + y) * nz + z
+        start[x * ny + y + 1] += 1
     for c in range(columns):
         start[c + 1] += start[c]
     for i in range(n):

@@ -160,8 +160,9 @@ def _voxels(space: Workspace, seed: int, number: int, chosen: Options) -> Row | 
     s, b = space.store, space.buffers
     n = _reconstructed(space, seed, seeded(seed, number, READOUT), chosen)
     ghost = np.zeros(n, np.int8)
-    category, hierarchy = np.zeros((n, 3), np.float32), np.zeros((n, 3), np.float32)
-    if label(b.voxel[:n], s.slot, s.deposit, ghost, category, hierarchy) < LEAST_VOXELS:
+    category, hierarchy = np.empty((n, 3), np.float16), np.empty((n, 3), np.float16)
+    shares = category.view(np.uint16), hierarchy.view(np.uint16)
+    if label(b.voxel[:n], s.slot, s.deposit, ghost, *shares) < LEAST_VOXELS:
         return None
     index = np.empty((n, 3), np.int16)
     unravel(b.voxel[:n], b.yz.shape[1], b.xz.shape[0], index)
@@ -169,8 +170,8 @@ def _voxels(space: Workspace, seed: int, number: int, chosen: Options) -> Row | 
         "3dcal.index": index,
         "3dcal.charge": b.charge[:n].copy(),
         "3dcal.ghost": ghost,
-        "3dcal.hierarchy": hierarchy.astype(np.float16),
-        "3dcal.category": category.astype(np.float16),
+        "3dcal.hierarchy": hierarchy,
+        "3dcal.category": category,
     }
 
 
@@ -196,13 +197,14 @@ def _behind(space: Workspace, state: Array) -> Row:
     r = space.rear
     muons = np.zeros((MOST_TRACKS, 6))
     n = respond(r, state, space.store.left, int(space.store.used[LEFT]), muons)
-    hit = np.argwhere(r.ahcal >= TILE_THRESHOLD)
+    tiles = r.ahcal.reshape(-1)
+    hit = np.flatnonzero(tiles >= TILE_THRESHOLD)
     back = space.geometry.ahcal.front + space.geometry.ahcal.depth
     fitted = tracks(space.slabs, state, muons[:n], back)
     return {
         "ecal.energy": r.ecal[None].astype(np.float32),
-        "ahcal.index": hit.astype(np.int16),
-        "ahcal.energy": r.ahcal[tuple(hit.T)].astype(np.float32),
+        "ahcal.index": np.stack(np.unravel_index(hit, r.ahcal.shape), 1).astype(np.int16),
+        "ahcal.energy": tiles[hit].astype(np.float32),
         **{f"muon.{name}": values for name, values in fitted.items()},
     }
 

@@ -24,8 +24,19 @@ from .interaction import (
     WEIGHT,
 )
 
+SUBNORMAL = 2.0**-14  # the smallest normal number of half precision
+NO_SHARE = 0x7E00  # bits of its NaN
 GHOST = 1e-3  # MeV; a voxel with less true energy is a ghost, cross-talk being none
 LEAST_VOXELS = 20  # events with fewer voxels that are no ghosts are left out, as faserDL does
+
+
+@compiled
+def half(share: float) -> int:
+    """Bits of the number of half precision that is nearest to `share` in [0, 1], taken as single."""
+    if np.float32(share) < SUBNORMAL:  # a multiple of 2^-24, which the sum with one half rounds to
+        return np.float32(np.float32(share) + np.float32(0.5)).view(np.int32) - 0x3F000000
+    bits = np.float32(share).view(np.int32)
+    return ((bits + 0xFFF + ((bits >> 13) & 1)) >> 13) - (112 << 10)
 
 
 @compiled
@@ -33,6 +44,8 @@ def label(
     voxel: Array, slot: Array, dep: Array, ghost: Array, category: Array, hierarchy: Array
 ) -> int:
     """Truth of the voxels (n,): writes ghost (n,) and shares (n, 3); how many are no ghosts.
+
+    Shares are the bits of numbers of half precision, (n, 3) uint16, with which kernels do not deal.
 
     category: shares of the true energy by electromagnetic particles, muons and all others.
     hierarchy: by daughters of daughters and later ones (background), by particles of the vertex
@@ -47,14 +60,14 @@ def label(
         ghost[i] = total < GHOST
         if total < GHOST:
             for c in range(3):
-                category[i, c] = hierarchy[i, c] = np.nan
+                category[i, c] = hierarchy[i, c] = NO_SHARE
             continue
         real += 1
         for c in range(3):
-            category[i, c] = dep[row, c] / total
-        hierarchy[i, labels.BACKGROUND] = dep[row, 5] / total
-        hierarchy[i, labels.PRIMARY] = dep[row, 3] / total
-        hierarchy[i, labels.SECONDARY] = dep[row, 4] / total
+            category[i, c] = half(dep[row, c] / total)
+        hierarchy[i, labels.BACKGROUND] = half(dep[row, 5] / total)
+        hierarchy[i, labels.PRIMARY] = half(dep[row, 3] / total)
+        hierarchy[i, labels.SECONDARY] = half(dep[row, 4] / total)
     return real
 
 

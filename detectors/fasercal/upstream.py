@@ -14,7 +14,7 @@ from intarsia.core.simulation.compiled import Array, allocating, compiled
 from intarsia.core.simulation.random import uniform
 
 from .buffers import Buffers
-from .readout import candidates, keep, ordered
+from .readout import candidates, keep, ordered, voxel_at
 
 THRESHOLD = 1e-3  # MeV, of a projection and of a voxel
 SWEEPS = 150
@@ -54,17 +54,16 @@ def _sweep(
     b: Buffers, state: Array, order: Array, v: Array, m: int, xy: Array, xz: Array, yz: Array
 ) -> tuple[float, int]:
     """Visit the candidates `order` of module `m` plane by plane; total change, voxels above 0."""
-    ny, nz = b.yz.shape[1], b.xz.shape[0]
     score, lit, first = 0.0, 0, 0
     while first < len(order):
-        z = b.voxel[order[first]] % nz
+        _, _, z = voxel_at(b, b.voxel[order[first]])
         last = first
-        while last < len(order) and b.voxel[order[last]] % nz == z:
+        while last < len(order) and voxel_at(b, b.voxel[order[last]])[2] == z:
             last += 1
         _shuffle(state, order, first, last)
         for k in range(first, last):
             i = order[k]
-            x, y = b.voxel[i] // (nz * ny), (b.voxel[i] // nz) % ny
+            x, y, _ = voxel_at(b, b.voxel[i])
             d = change(xy[x, y] - b.xy[m, x, y], xz[z, x] - b.xz[z, x], yz[z, y] - b.yz[z, y])
             if d != 0.0:
                 score += abs(d)
