@@ -12,13 +12,26 @@ from statistics import NormalDist
 
 import numpy as np
 
-from .compiled import Array, allocating, compiled
+from .compiled import Array, allocating, compiled, inlined
 
 _TABLE = 4096
 # Standard normal quantiles at the middle of 4096 equal shares of probability; |g| < 3.7. In single
 # precision, so that the table stays in the processor's nearest cache.
 QUANTILES = np.array([NormalDist().inv_cdf((i + 0.5) / _TABLE) for i in range(_TABLE)])
 QUANTILES = (QUANTILES / QUANTILES.std()).astype(np.float32)
+
+_LAYERS, _TAIL, _AREA = 256, 7.69711747013104972, 3.9496598225815571993e-3
+
+
+def _ziggurat() -> Array:
+    """Right edges of layers of equal area under exp(-x), (_LAYERS + 1,); the first holds the tail."""
+    edges = [_AREA * math.exp(_TAIL), _TAIL]
+    while len(edges) < _LAYERS:
+        edges.append(-math.log(math.exp(-edges[-1]) + _AREA / edges[-1]))
+    return np.array([*edges, 0.0])
+
+
+EDGES = _ziggurat()
 
 _GOLDEN, _MIX1, _MIX2 = map(np.uint64, (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 _MASK = (1 << 64) - 1
@@ -69,10 +82,35 @@ def uniform(state: Array) -> float:
     return bits(state) * (1.0 / 9007199254740992.0)
 
 
-@compiled
+@inlined
 def exponential(state: Array) -> float:
-    """Exponential number of mean one."""
-    return -math.log(1.0 - uniform(state))
+    """Exponential number of mean one, 99 times in 100 without a logarithm.
+
+    Source: Marsaglia and Tsang, "The ziggurat method", J. Stat. Software 5 (2000) 8.
+    """
+    layer, x = _below(state)
+    return x if x < EDGES[layer + 1] else _beyond(state, layer, x)
+
+
+@inlined
+def _below(state: Array) -> tuple[int, float]:
+    """A layer of the ziggurat and a place in it."""
+    word = bits(state)
+    layer = word & (_LAYERS - 1)
+    return layer, (word >> 8) * 2.0**-45 * EDGES[layer]
+
+
+@compiled
+def _beyond(state: Array, layer: int, x: float) -> float:
+    """Exponential number where `x` in `layer` is not surely below the curve."""
+    while x >= EDGES[layer + 1]:
+        if layer == 0:
+            return _TAIL - math.log(1.0 - uniform(state))
+        low, high = math.exp(-EDGES[layer]), math.exp(-EDGES[layer + 1])
+        if low + (high - low) * uniform(state) < math.exp(-x):
+            break
+        layer, x = _below(state)
+    return x
 
 
 @compiled

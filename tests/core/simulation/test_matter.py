@@ -100,9 +100,9 @@ def test_muons_lose_what_landau_says():
 
 def test_scattering_follows_highland():
     angles = []
-    for event in range(800):
+    for event in range(6000):
         _, _, left = shoot(BLOCK, particles.MU_MINUS, 20e3, event)
-        angles += [row[4] / row[6] for row in left if row[0] == particles.MU_MINUS]
+        angles += [row[4:6] / row[6] for row in left if row[0] == particles.MU_MINUS]
     t, p = 3000.0 / 425.4, 20e3 - 300
     expected = 13.6 / p * math.sqrt(t) * (1 + 0.038 * math.log(t))
     width = 1.4826 * np.median(np.abs(angles))
