@@ -12,7 +12,7 @@ import logging
 import pkgutil
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib.metadata import Distribution, distributions
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, get_args
@@ -129,10 +129,10 @@ class Registry:
 
     def load_installed(self) -> None:
         """Register the plugins of installed packages; one that fails is kept in `broken`."""
-        for dist in sorted(_unique(distributions()), key=lambda d: d.name.lower()):
-            for point in dist.entry_points.select(group="intarsia"):
-                source = Source(f"entry point {point.value}", dist.name, dist.version)
-                self._try(point.name, source, point.load)
+        found = [(point.dist, point) for point in entry_points(group="intarsia") if point.dist]
+        for dist, point in sorted(found, key=lambda pair: pair[0].name.lower()):
+            source = Source(f"entry point {point.value}", dist.name, dist.version)
+            self._try(point.name, source, point.load)
 
     def load_file(self, path: Path) -> None:
         """Register the plugin in the Python file at `path`; PluginError if it fails."""
@@ -276,11 +276,3 @@ def _options_fault(task: TaskKind) -> str:
     if known.get("view", View) is not View:
         return "have a view that is not a View"
     return ""
-
-
-def _unique(found: Iterator[Distribution] | Any) -> list[Distribution]:
-    """Each distribution once, the first on the path, as an import would find it."""
-    first: dict[str, Distribution] = {}
-    for dist in found:
-        first.setdefault(re.sub(r"[-_.]+", "-", dist.name).lower(), dist)
-    return list(first.values())

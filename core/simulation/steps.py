@@ -6,6 +6,8 @@ Source: Landau (1944) for the loss in a cell.
 
 from __future__ import annotations
 
+import numpy as np
+
 from .compiled import Array, inlined
 from .ionisation import LANDAU_SIZE, SPREAD_SIZE, SPREAD_STEPS
 from .medium import Medium
@@ -31,7 +33,7 @@ def box_of(grid: Array) -> Box:
 def slab_of(layers: Array, layer: int) -> Slab:
     """A layer as numbers."""
     first = int(layers[layer, 4]) if layers[layer, 3] > 0.5 else -1
-    return layers[layer, 0], layers[layer, 1], int(layers[layer, 2]), first
+    return layers[layer, 0], layers[layer, 1], np.uint32(layers[layer, 2]), first
 
 
 @inlined
@@ -155,6 +157,6 @@ def fluctuated(
     state: Array, landau: Array, spread: Array, xi: float, path: float, mean: float
 ) -> float:
     """Loss in a cell about its restricted `mean`, by Landau's law; path: mm over beta^2."""
-    j = min(int(path * SPREAD_STEPS), SPREAD_SIZE - 1)
-    k = int(uniform(state) * spread[j, 0] * LANDAU_SIZE)
+    j = np.uint32(min(path * SPREAD_STEPS, SPREAD_SIZE - 1.0))
+    k = np.uint32(uniform(state) * spread[j, 0] * LANDAU_SIZE)
     return max(mean + xi * path * (landau[k] - spread[j, 1]), 0.1 * mean)
