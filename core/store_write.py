@@ -56,7 +56,8 @@ class EventWriter:
         self._scope = atomic(self.path)
 
     def __enter__(self) -> Self:
-        self._file = h5py.File(self._scope.__enter__(), "w", locking=False)
+        # What is written are whole chunks: a cache of them would only be one copy more.
+        self._file = h5py.File(self._scope.__enter__(), "w", locking=False, rdcc_nbytes=0)
         return self
 
     def __exit__(

@@ -25,7 +25,7 @@ from .vectors import Vector, deflect, rotate
 SOFT = 0.02  # of the critical energy, but LEAST at the least: photons radiated with less are ...
 LEAST = 0.4  # ... absorbed on the spot. They are 4 / 3 SOFT of a shower's energy
 ELECTRON_CUT = 1.5  # slower electrons leave their energy where they are
-COMPTON_CUT = 0.1  # softer photons are absorbed where they scattered last
+COMPTON_CUT = 0.15  # softer photons are absorbed where they scattered last
 TRANSFER = 20.0  # smallest radiative loss of a muon that is made, as one photon or electron
 FAR = 1e30
 

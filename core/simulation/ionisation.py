@@ -97,12 +97,12 @@ def landau_quantiles() -> Array:
 def spread_table(m: Material, quantiles: Array) -> Array:
     """How Landau's law is cut for a path of given length: (SPREAD_SIZE, 2).
 
-    Row j belongs to path / beta2 = (j + 0.5) / SPREAD_STEPS mm. Column 0: the share of the law
-    kept, up to lambda of about CUT / xi; column 1: mean lambda of that share, which is taken away
-    so that fluctuations leave the restricted mean as it is.
+    Row j belongs to path / beta2 = (j + 0.5) / SPREAD_STEPS mm. Column 0: how many of the quantiles
+    are kept, up to lambda of about CUT / xi; column 1: mean lambda of these, which is taken away so
+    that fluctuations leave the restricted mean as it is.
     """
     path = (np.arange(SPREAD_SIZE) + 0.5) / SPREAD_STEPS
     share = 1.0 - np.minimum(xi(m) * path / CUT, 0.5)
     kept = np.maximum((share * LANDAU_SIZE).astype(np.int64), 1)
     means = np.cumsum(quantiles)[kept - 1] / kept
-    return np.stack([kept / LANDAU_SIZE, means], axis=1)
+    return np.stack([kept, means], axis=1)

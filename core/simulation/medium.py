@@ -81,8 +81,8 @@ def medium(
         heavy,
         light + soft,
         hard,
-        quantiles.astype(np.float32),
-        spread_table(sensitive, quantiles).astype(np.float32),
+        quantiles,
+        spread_table(sensitive, quantiles),
         photon_tables(used),
         np.array(field, np.float64),
     )

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from .compiled import Array, inlined
 from .electromagnetic import COMPTON_CUT, ELECTRON_CUT, convert, recoil, scattered
 from .medium import Medium
@@ -49,7 +47,7 @@ def _walk(
     v = 1.0 / uz if abs(uz) > 1e-9 else 1e9
     ahead = 1 if uz > 0.0 else -1
     while True:
-        mu = rates[np.uint32(layers[layer, 2]), j]
+        mu = rates[int(layers[layer, 2]), j]
         d = max((layers[layer, 1 if uz > 0.0 else 0] - z) * v, 0.0)
         if depth < mu * d:
             path += depth / mu
@@ -85,7 +83,7 @@ def follow_photon(s: Store, medium: Medium, state: Array, row: Array) -> None:
         if not inside:
             leave(s.left, s.used, row, at, way, energy)
             return
-        m = np.uint32(layers[layer, 2])
+        m = int(layers[layer, 2])
         r = uniform(state) * photons[2, m, j]
         if r < photons[0, m, j]:
             convert(s.stack, s.used, state, at, way, energy, own + 1.0)

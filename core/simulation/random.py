@@ -152,9 +152,10 @@ def poisson(state: Array, mean: float) -> float:
     """Poisson number; above a mean of 30 a rounded normal number."""
     if mean > 30.0:
         return max(0.0, math.floor(mean + math.sqrt(mean) * normals(state)[0] + 0.5))
+    count, product = 0.0, uniform(state)
+    if product <= 1.0 - mean:  # which is less than exp(-mean)
+        return 0.0
     limit = math.exp(-mean)
-    count = 0.0
-    product = uniform(state)
     while product > limit:
         count += 1.0
         product *= uniform(state)
@@ -170,8 +171,10 @@ def gamma(state: Array, shape: float) -> float:
         g = normals(state)[0]
         v = 1.0 + c * g
         if v > 0.0:
-            v = v * v * v
-            if math.log(1.0 - uniform(state)) < 0.5 * g * g + d - d * v + d * math.log(v):
+            v, u = v * v * v, 1.0 - uniform(state)
+            if u < 1.0 - 0.0331 * g**4:  # which is surely below the curve
+                return d * v
+            if math.log(u) < 0.5 * g * g + d - d * v + d * math.log(v):
                 return d * v
 
 

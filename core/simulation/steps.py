@@ -6,10 +6,8 @@ Source: Landau (1944) for the loss in a cell.
 
 from __future__ import annotations
 
-import numpy as np
-
 from .compiled import Array, inlined
-from .ionisation import LANDAU_SIZE, SPREAD_SIZE, SPREAD_STEPS
+from .ionisation import SPREAD_SIZE, SPREAD_STEPS
 from .medium import Medium
 from .random import uniform
 from .scattering import MIN_ANGLE2, PATIENCE
@@ -17,7 +15,7 @@ from .store import Store, deposit, leave
 from .vectors import Vector
 
 NUDGE = 1e-5  # mm beyond a border, so that the next step begins behind it
-STRIDE = 20.0  # mm; longest step in layers without cells ...
+STRIDE = 0.5  # radiation lengths; longest step in layers without cells ...
 TURN2 = 0.6  # rad^2; ... where no step scatters wider than the square root of this
 Box = tuple[float, float, float, float, int, int, int]  # x_low, y_low, pitch, 1 / pitch, nx, ny, nz
 Slab = tuple[float, float, int, int]  # z_low, z_high, material, first cell along z or -1
@@ -33,7 +31,7 @@ def box_of(grid: Array) -> Box:
 def slab_of(layers: Array, layer: int) -> Slab:
     """A layer as numbers."""
     first = int(layers[layer, 4]) if layers[layer, 3] > 0.5 else -1
-    return layers[layer, 0], layers[layer, 1], np.uint32(layers[layer, 2]), first
+    return layers[layer, 0], layers[layer, 1], int(layers[layer, 2]), first
 
 
 @inlined
@@ -52,7 +50,7 @@ def reach(slab: Slab, z: float, uz: float, per_x0: float, width: float) -> tuple
     """
     path = max(((slab[1] if uz > 0.0 else slab[0]) - z) / uz, 0.0) if abs(uz) > 1e-9 else 1e9
     if slab[3] < 0:
-        return min(path + NUDGE, min(STRIDE, TURN2 / (width * per_x0))), 0.0
+        return min(path + NUDGE, min(STRIDE, TURN2 / width) / per_x0), 0.0
     return path + NUDGE, min(MIN_ANGLE2 / width, PATIENCE) / per_x0
 
 
@@ -99,15 +97,11 @@ def ionise(
         deposit(s.slot, s.cell, s.deposit, s.used, cell, category, generation, e, light)
         if border >= path:
             return lost, walked
-        if tx <= border:
-            tx += dx
-            ix += sx
-        elif ty <= border:
-            ty += dy
-            iy += sy
-        else:
-            tz += dz
-            iz += sz
+        on_x, on_y = tx <= border, ty <= border
+        on_z = not (on_x or on_y)
+        tx, ix = (tx + dx if on_x else tx), ix + (sx if on_x else 0)
+        ty, iy = (ty + dy if on_y else ty), iy + (sy if on_y else 0)
+        tz, iz = (tz + dz if on_z else tz), iz + (sz if on_z else 0)
         if walked >= enough:
             return lost, walked + NUDGE
     else:
@@ -157,6 +151,6 @@ def fluctuated(
     state: Array, landau: Array, spread: Array, xi: float, path: float, mean: float
 ) -> float:
     """Loss in a cell about its restricted `mean`, by Landau's law; path: mm over beta^2."""
-    j = np.uint32(min(path * SPREAD_STEPS, SPREAD_SIZE - 1.0))
-    k = np.uint32(uniform(state) * spread[j, 0] * LANDAU_SIZE)
+    j = int(min(path * SPREAD_STEPS, SPREAD_SIZE - 1.0))
+    k = int(uniform(state) * spread[j, 0])
     return max(mean + xi * path * (landau[k] - spread[j, 1]), 0.1 * mean)

@@ -5,6 +5,7 @@ Each module is seen along y (XZ view), along x (YZ view) and along z (XY view, w
 planes of a module). A voxel is a candidate where all three views see light. Energies come from
 maximum-likelihood expectation maximisation (Shepp and Vardi 1982). MeV of quenched light.
 """
+# mypy: disable-error-code="no-any-return"
 
 from __future__ import annotations
 
@@ -36,31 +37,31 @@ def project(cell: Array, dep: Array, n: int, cross_talk: float, quenched: bool, 
     planes = nz // xy.shape[0]
     for i in range(n):
         light = dep[i, LIGHT] if quenched else dep[i, 0] + dep[i, 1] + dep[i, 2]
-        z = cell[i] % nz
-        y = (cell[i] // nz) % ny
-        x = cell[i] // (nz * ny)
-        m = z // planes
+        row = cell[i] // nz
+        x, z = row // ny, cell[i] - row * nz
+        y, m = row - x * ny, z // planes
         leak = cross_talk * light
+        along_x, along_y, columns = xz[z], yz[z], xy[m, x]
         kept_x = kept_y = light
         if x > 0:
-            xz[z, x - 1] += leak
+            along_x[x - 1] += leak
             xy[m, x - 1, y] += leak
             kept_x -= leak
         if x < nx - 1:
-            xz[z, x + 1] += leak
+            along_x[x + 1] += leak
             xy[m, x + 1, y] += leak
             kept_x -= leak
         if y > 0:
-            yz[z, y - 1] += leak
-            xy[m, x, y - 1] += leak
+            along_y[y - 1] += leak
+            columns[y - 1] += leak
             kept_y -= leak
         if y < ny - 1:
-            yz[z, y + 1] += leak
-            xy[m, x, y + 1] += leak
+            along_y[y + 1] += leak
+            columns[y + 1] += leak
             kept_y -= leak
-        xz[z, x] += kept_x
-        yz[z, y] += kept_y
-        xy[m, x, y] += kept_x + kept_y - light
+        along_x[x] += kept_x
+        along_y[y] += kept_y
+        columns[y] += kept_x + kept_y - light
 
 
 @compiled

@@ -26,7 +26,7 @@ from intarsia.core.simulation.particles import (
     POSITRON,
     PROTON,
 )
-from intarsia.core.simulation.random import exponential, normals, uniform
+from intarsia.core.simulation.random import circle, exponential, normals, uniform
 from intarsia.core.simulation.showers import (
     electromagnetic_share,
     hadronic_depth,
@@ -132,8 +132,8 @@ def _electromagnetic(
     n = 1 + int(min(24.0, 3.0 * gev))
     for _ in range(n):
         core = EM_CORE if uniform(state) < 0.85 else EM_HALO
-        d, phi = radius(state, core, 200.0), 2.0 * math.pi * uniform(state)
-        sx, sy = x + 60.0 * tx + d * math.cos(phi), y + 60.0 * ty + d * math.sin(phi)
+        d, (a, b) = radius(state, core, 200.0), circle(state)
+        sx, sy = x + 60.0 * tx + d * a, y + 60.0 * ty + d * b
         _tower(r.ecal, r.sizes, sx, sy, seen * (1.0 - share) / n)
     if share * e > 5.0:
         depth = r.sizes[1]
@@ -177,9 +177,8 @@ def _hadronic(
         dense = start > r.thick[1]
         ratio = r.thick[4] / r.thick[5] if dense else r.thick[0] / r.thick[1]
         depth = start + hadronic_depth(state, gev, em, ratio)
-        d = radius(state, HADRON_EM if em else HADRON_WIDE, 400.0)
-        phi = 2.0 * math.pi * uniform(state)
-        dx, dy = d * math.cos(phi), d * math.sin(phi)
+        d, (a, b) = radius(state, HADRON_EM if em else HADRON_WIDE, 400.0), circle(state)
+        dx, dy = d * a, d * b
         part = seen / n * (0.4 + 1.2 * uniform(state))
         if depth < r.thick[1]:
             z = r.sizes[1] * depth / r.thick[1]

@@ -34,8 +34,8 @@ LEAST_VOXELS = 20  # events with fewer voxels that are no ghosts are left out, a
 def half(share: float) -> int:
     """Bits of the number of half precision that is nearest to `share` in [0, 1], taken as single."""
     if np.float32(share) < SUBNORMAL:  # a multiple of 2^-24, which the sum with one half rounds to
-        return np.float32(np.float32(share) + np.float32(0.5)).view(np.int32) - 0x3F000000
-    bits = np.float32(share).view(np.int32)
+        return int(np.float32(np.float32(share) + np.float32(0.5)).view(np.int32)) - 0x3F000000
+    bits = int(np.float32(share).view(np.int32))
     return ((bits + 0xFFF + ((bits >> 13) & 1)) >> 13) - (112 << 10)
 
 
@@ -63,11 +63,12 @@ def label(
                 category[i, c] = hierarchy[i, c] = NO_SHARE
             continue
         real += 1
+        per_mev = 1.0 / total
         for c in range(3):
-            category[i, c] = half(dep[row, c] / total)
-        hierarchy[i, labels.BACKGROUND] = half(dep[row, 5] / total)
-        hierarchy[i, labels.PRIMARY] = half(dep[row, 3] / total)
-        hierarchy[i, labels.SECONDARY] = half(dep[row, 4] / total)
+            category[i, c] = half(dep[row, c] * per_mev)
+        hierarchy[i, labels.BACKGROUND] = half(dep[row, 5] * per_mev)
+        hierarchy[i, labels.PRIMARY] = half(dep[row, 3] * per_mev)
+        hierarchy[i, labels.SECONDARY] = half(dep[row, 4] * per_mev)
     return real
 
 

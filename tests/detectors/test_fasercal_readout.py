@@ -15,8 +15,10 @@ from intarsia.detectors.fasercal.readout import (
     ordered,
     project,
     reconstruct,
+    spot,
+    voxel_at,
 )
-from intarsia.detectors.fasercal.truth import GHOST, label
+from intarsia.detectors.fasercal.truth import GHOST, half, label
 from intarsia.detectors.fasercal.upstream import THRESHOLD, change, solve
 
 NX, NY, NZ, MODULES = 12, 12, 40, 2
@@ -132,7 +134,14 @@ def test_voxels_come_in_the_order_of_x_y_and_z_with_their_charges():
     voxel = np.unique(flat(x, y, z)).astype(np.int32)
     b = buffers(NX, NY, NZ, MODULES)
     by_z = voxel[np.argsort(voxel % NZ, kind="stable")]
-    b.voxel[: len(voxel)], b.charge[: len(voxel)] = by_z, np.sqrt(by_z)
+    places = [
+        spot(b, *map(int, cube)) for cube in zip(*np.unravel_index(by_z, (NX, NY, NZ)), strict=True)
+    ]
+    assert [voxel_at(b, p) for p in places[:9]] == [
+        np.unravel_index(v, (NX, NY, NZ)) for v in by_z[:9]
+    ]
+    assert (np.diff(places) > 0).all()
+    b.voxel[: len(voxel)], b.charge[: len(voxel)] = places, np.sqrt(by_z)
     assert ordered(b, len(voxel)) == len(voxel)
     np.testing.assert_array_equal(b.voxel[: len(voxel)], voxel)
     np.testing.assert_array_equal(b.charge[: len(voxel)], np.sqrt(voxel).astype(np.float32))
@@ -189,13 +198,27 @@ def test_the_collaborations_solver_makes_many_ghosts():
     assert len(other[1]) != len(charge) or other[1].tobytes() != charge.tobytes()
 
 
+@given(st.floats(0, 1, width=32))
+@settings(max_examples=500, deadline=None)
+def test_shares_are_rounded_to_half_precision_as_numpy_does(share):
+    assert half(share) == np.float16(share).view(np.uint16)
+
+
+def test_every_share_of_half_precision_and_every_tie_is_rounded_as_numpy_does():
+    every = np.arange(0x3C01, dtype=np.uint16).view(np.float16)  # 0 to 1
+    middle = (every[1:].astype(np.float32) + every[:-1].astype(np.float32)) / 2
+    for exact in (every.astype(np.float32), middle):
+        assert [half(x) for x in exact] == exact.astype(np.float16).view(np.uint16).tolist()
+
+
 def labelled(deposits):
     deposit = np.array(deposits, np.float32)
     n = len(deposit)
     slot = np.array([*range(n), -1], np.int32)
     ghost = np.full(n + 1, -1, np.int8)
-    category, hierarchy = np.zeros((n + 1, 3)), np.zeros((n + 1, 3))
-    real = label(np.arange(n + 1), slot, deposit, ghost, category, hierarchy)
+    category, hierarchy = np.zeros((2, n + 1, 3), np.float16)
+    shares = category.view(np.uint16), hierarchy.view(np.uint16)
+    real = label(np.arange(n + 1), slot, deposit, ghost, *shares)
     return real, ghost, category, hierarchy
 
 
@@ -203,10 +226,10 @@ def test_shares_of_a_voxel_are_those_of_its_true_energy():
     # em, muon, hadron; generation 0, 1, 2 and more; light
     real, ghost, category, hierarchy = labelled([[1.0, 0.5, 0.5, 0.2, 0.6, 1.2, 9.0]])
     assert (real, ghost.tolist()) == (1, [0, 1])
-    np.testing.assert_allclose(category[0], [0.5, 0.25, 0.25])
-    assert hierarchy[0, labels.PRIMARY] == pytest.approx(0.1)
-    assert hierarchy[0, labels.SECONDARY] == pytest.approx(0.3)
-    assert hierarchy[0, labels.BACKGROUND] == pytest.approx(0.6)
+    np.testing.assert_array_equal(category[0], [0.5, 0.25, 0.25])
+    assert hierarchy[0, labels.PRIMARY] == np.float16(0.1)
+    assert hierarchy[0, labels.SECONDARY] == np.float16(0.3)
+    assert hierarchy[0, labels.BACKGROUND] == np.float16(0.6)
     assert np.isnan(category[1]).all()
     assert np.isnan(hierarchy[1]).all()
 

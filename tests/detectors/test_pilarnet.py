@@ -99,7 +99,7 @@ def test_particles_and_whole_events_are_the_same_deposits(samples, events):
     apart = np.bincount(samples.group, single["total"].astype(float), minlength=40)
     # apart from particles of less than ten voxels and specks within others
     np.testing.assert_allclose(energy, apart, rtol=0.02, atol=50)
-    assert np.median(np.abs(energy - apart)) < 2
+    assert np.median(np.abs(energy / apart - 1)) < 0.005
 
 
 def test_labels_belong_together(events):
