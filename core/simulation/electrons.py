@@ -11,7 +11,6 @@ import math
 from .annihilation import annihilate
 from .compiled import Array, inlined
 from .electromagnetic import ELECTRON_CUT, knock_on, radiate
-from .endings import stopped
 from .field import BENDING, CHARGE, LARGEST, bend, strength
 from .ionisation import CUT
 from .medium import Medium
@@ -82,7 +81,8 @@ def follow_electron(s: Store, medium: Medium, state: Array, row: Array) -> None:
         energy -= lost
         at = (at[0] + way[0] * walked, at[1] + way[1] * walked, at[2] + way[2] * walked)
         if energy <= ELECTRON_CUT:  # too slow to follow: what is left stays here
-            stopped(s.stack, s.used, state, kind, at, own + 1.0)
+            if kind == POSITRON:
+                annihilate(s.stack, s.used, state, at, way, 0.0, own + 1.0)
             return
         if turning > 0.0:
             way = bend(medium.field, way, CHARGE[kind], math.sqrt(p2), walked)

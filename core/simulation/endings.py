@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from .annihilation import annihilate
 from .compiled import Array, compiled
 from .electromagnetic import michel
 from .hadronic import neutral_pion, nucleon
@@ -33,14 +32,12 @@ from .vectors import Vector, split
 
 @compiled
 def stopped(stack: Array, count: Array, state: Array, kind: int, at: Vector, gen: float) -> None:
-    """What a particle at rest becomes: Michel electrons, annihilation, capture stars."""
+    """What a muon or hadron at rest becomes: Michel electrons, other muons, capture stars."""
     ax, ay, az = isotropic(state)
     way = (ax, ay, az)
     if kind in (MU_MINUS, MU_PLUS):
         count[5] = MICHEL
-    if kind == POSITRON:
-        annihilate(stack, count, state, at, way, 0.0, gen)
-    elif kind == MU_PLUS:
+    if kind == MU_PLUS:
         push(stack, count, POSITRON, at, way, michel(state), gen)
     elif kind == MU_MINUS and uniform(state) < 0.92:  # the others are captured in carbon
         push(stack, count, ELECTRON, at, way, michel(state), gen)
