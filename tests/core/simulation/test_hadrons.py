@@ -70,7 +70,7 @@ def test_pions_that_stop_go_as_far_as_muons_of_their_speed(muon, grams):
     ratio = particles.M_PI / particles.M_MU
     where = block([(1500.0, "LAr", True)], 100, 3.0, 500)
     ends = []
-    for event in range(100):
+    for event in range(1500):
         (_, _, z), _, _ = shoot(where, particles.PI_PLUS, muon * ratio, event)
         ends.append(3.0 * (z.max() + 1))
     counts, edges = np.histogram(ends, np.arange(0.0, 1500.0, 9.0))

@@ -53,7 +53,7 @@ def test_photons_are_attenuated_as_nist_says(name):
 CRITICAL = {"PVT": 93.1, "Al": 42.70, "Fe": 21.68, "W": 7.97, "Pb": 7.43}  # MeV, PDG
 
 
-def contained(name, kind=particles.ELECTRON, energy=3000.0, events=40):
+def contained(name, kind=particles.ELECTRON, energy=3000.0, events=150):
     """Of showers in an endless block: radii where the sum of the energy is 0.9, and its shares.
 
     Radii in Moliere radii X0 21.2 MeV / E_c (PDG 34.5), shares within 1, 2 and 3.5 of them.
@@ -82,7 +82,7 @@ GEANT4 = {
 
 @pytest.mark.parametrize("kind", GEANT4)
 def test_showers_in_plastic_are_as_wide_as_geant4s(kind):
-    radius, share = contained("PVT", kind, events=150)
+    radius, share = contained("PVT", kind)
     expected, nine_tenths = GEANT4[kind]
     assert share == pytest.approx(expected, abs=0.02)
     assert radius == pytest.approx(nine_tenths, rel=0.10)
