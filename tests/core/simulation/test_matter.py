@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from particle import Particle
 from scipy.optimize import curve_fit
+from scipy.stats import kstest
 from scipy.stats import landau as scipy_landau
 
 from intarsia.core.errors import DeclarationError
@@ -197,3 +198,14 @@ def test_compton_scattering_conserves_energy_and_momentum():
         after, c = electromagnetic.scattered(state, energy)
         # Compton's formula
         assert 1 / after - 1 / energy == pytest.approx((1 - c) / particles.M_E, rel=1e-6)
+
+
+@pytest.mark.parametrize("energy", [0.05, 0.511, 3.0, 200.0])
+def test_compton_scattering_follows_klein_and_nishina(energy):
+    state, k = seeded(9, 0), energy / particles.M_E
+    found = [electromagnetic.scattered(state, energy)[0] / energy for _ in range(20_000)]
+    share = np.geomspace(1 / (1 + 2 * k), 1.0, 4001)
+    cosine = 1 - (1 / share - 1) / k
+    law = share + 1 / share - 1 + cosine**2  # Klein and Nishina (1929) by the photon's energy
+    total = np.append(0.0, np.cumsum(0.5 * (law[1:] + law[:-1]) * np.diff(share)))
+    assert kstest(found, lambda x: np.interp(x, share, total / total[-1])).pvalue > 0.01

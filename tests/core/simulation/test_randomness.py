@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from intarsia.core.simulation import random as r
 
@@ -52,6 +53,22 @@ def test_mean_and_variance(draw, mean, variance):
     values = np.array([draw(state) for _ in range(20_000)])
     assert abs(values.mean() - mean) < 4 * math.sqrt(variance / 20_000)
     assert values.var() == pytest.approx(variance, rel=0.06)
+
+
+def test_exponential_numbers_follow_their_law_to_the_tail():
+    state = r.seeded(7, 0)
+    values = np.array([r.exponential(state) for _ in range(200_000)])
+    assert stats.kstest(values, "expon").pvalue > 0.01
+    for least in (3.0, 6.0, 8.0):  # the last one beyond the layers
+        expected = 200_000 * math.exp(-least)
+        assert abs((values > least).sum() - expected) < 4 * math.sqrt(expected)
+
+
+def test_the_layers_of_the_ziggurat_have_equal_areas():
+    height = np.exp(-r.EDGES)
+    areas = r.EDGES[1:-1] * np.diff(height[1:])
+    np.testing.assert_allclose(areas, r.EDGES[0] * height[1], rtol=1e-9)
+    assert len(r.EDGES) == 257
 
 
 def test_breit_wigner_stays_in_its_bounds_and_peaks_at_its_mass():
