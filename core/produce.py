@@ -33,7 +33,7 @@ Options = Mapping[str, Option]
 Progress = Callable[[int, int], None]
 Job = tuple[Path, int, int]  # of a part: its file, first event, number of events
 
-_PART = 256  # events asked for in a part: one file, made by one worker
+PART = 256  # events asked for in a part: one file, made by one worker
 _BLOCK = 64  # events in memory at a time
 
 
@@ -81,7 +81,7 @@ def produce(
     progress: Progress | None = None,
     shard: Shard = WHOLE,
     resume: bool = False,
-    part: int = _PART,
+    part: int = PART,
 ) -> Produced:
     """Write the `n` events of sample `seed`, or a `shard` of them, to `out`, less those left out.
 

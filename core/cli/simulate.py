@@ -42,7 +42,7 @@ def simulate(
     record = registry(plugin or ()).detector(detector)
     chosen, share = _parsed(options or ()), _shard(shard)
     out.parent.mkdir(parents=True, exist_ok=True)
-    from intarsia.core.produce import Shard, produce
+    from intarsia.core.produce import PART, Shard, produce
 
     job = Shard(*share)
     try:
@@ -52,7 +52,9 @@ def simulate(
                 record, n, seed or 0, out, workers, chosen, tell, shard=job, resume=resume
             )
     except KeyboardInterrupt:
-        complain("the same command with --resume goes on from the last 2048 events that are whole")
+        complain(
+            f"the same command with --resume goes on behind the last {PART} events that are whole"
+        )
         raise
     left = f", {made.left_out} left out by the detector" if made.left_out else ""
     rate = (made.events + made.left_out) / max(made.seconds, 1e-9)
