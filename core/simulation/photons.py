@@ -37,9 +37,9 @@ def _release(
 
 @inlined
 def _walk(
-    layers: Array, rates: Array, j: int, layer: int, z: float, uz: float, side: float, depth: float
+    layers: Array, rates: Array, j: int, layer: int, z: float, uz: float, depth: float
 ) -> tuple[int, float, bool]:
-    """Go `depth` mean free paths, `side` mm at most: layer, path, and whether it is still inside.
+    """Go `depth` mean free paths: layer, path, and whether it is still between front and back.
 
     rates: (M, SIZE) per mm, of which place `j` counts. uz: component along z of the direction.
     """
@@ -50,10 +50,9 @@ def _walk(
         mu = rates[int(layers[layer, 2]), j]
         d = max((layers[layer, 1 if uz > 0.0 else 0] - z) * v, 0.0)
         if depth < mu * d:
-            path += depth / mu
-            return layer, path, path < side
+            return layer, path + depth / mu, True
         path += d
-        if path >= side or layer + ahead < 0 or layer + ahead >= layers.shape[0]:
+        if layer + ahead < 0 or layer + ahead >= layers.shape[0]:
             return layer, path, False
         depth -= mu * d
         z += d * uz
@@ -71,16 +70,13 @@ def follow_photon(s: Store, medium: Medium, state: Array, row: Array) -> None:
     s.used[4] = layer
     while energy > COMPTON_CUT:
         j = place(energy)
-        side = min(
-            to_side(grid[0], x_high, at[0], way[0]),
-            to_side(grid[1], y_high, at[1], way[1]),
-        )
-        layer, path, inside = _walk(
-            layers, photons[2], j, layer, at[2], way[2], side, exponential(state)
-        )
-        path = min(path, side)
+        start, depth = at, exponential(state)
+        layer, path, inside = _walk(layers, photons[2], j, layer, at[2], way[2], depth)
         at = (at[0] + path * way[0], at[1] + path * way[1], at[2] + path * way[2])
-        if not inside:
+        if not inside or at[0] <= grid[0] or at[0] >= x_high or at[1] <= grid[1] or at[1] >= y_high:
+            to_x = to_side(grid[0], x_high, start[0], way[0])
+            path = min(path, min(to_x, to_side(grid[1], y_high, start[1], way[1])))
+            at = (start[0] + path * way[0], start[1] + path * way[1], start[2] + path * way[2])
             leave(s.left, s.used, row, at, way, energy)
             return
         m = int(layers[layer, 2])

@@ -33,10 +33,11 @@ LEAST_VOXELS = 20  # events with fewer voxels that are no ghosts are left out, a
 @compiled
 def half(share: float) -> int:
     """Bits of the number of half precision that is nearest to `share` in [0, 1], taken as single."""
-    if np.float32(share) < SUBNORMAL:  # a multiple of 2^-24, which the sum with one half rounds to
-        return int(np.float32(np.float32(share) + np.float32(0.5)).view(np.int32)) - 0x3F000000
+    # below SUBNORMAL a multiple of 2^-24, which the sum with one half rounds to
+    small = int(np.float32(np.float32(share) + np.float32(0.5)).view(np.int32)) - 0x3F000000
     bits = int(np.float32(share).view(np.int32))
-    return ((bits + 0xFFF + ((bits >> 13) & 1)) >> 13) - (112 << 10)
+    normal = ((bits + 0xFFF + ((bits >> 13) & 1)) >> 13) - (112 << 10)
+    return small if np.float32(share) < SUBNORMAL else normal
 
 
 @compiled
