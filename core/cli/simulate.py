@@ -52,9 +52,7 @@ def simulate(
                 record, n, seed or 0, out, workers, chosen, tell, shard=job, resume=resume
             )
     except KeyboardInterrupt:
-        complain(
-            f"the same command with --resume goes on behind the last {PART} events that are whole"
-        )
+        complain(f"the same command with --resume makes {PART} events per worker anew at most")
         raise
     left = f", {made.left_out} left out by the detector" if made.left_out else ""
     rate = (made.events + made.left_out) / max(made.seconds, 1e-9)
