@@ -14,7 +14,6 @@ from contextlib import closing, contextmanager
 from functools import partial
 from hashlib import sha256
 from importlib import import_module
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +98,8 @@ def produce(
     parts = Parts(out, detector, about | {"part": part}, resume)
     starts = range(first, max(last, first + 1), part)
     jobs = [(parts.path(i), start, min(part, last - start)) for i, start in enumerate(starts)]
-    with parts.kept(), closing(_made(detector, jobs, seed, chosen, workers)) as made:
+    maker = _Maker(detector, chosen, seed)
+    with parts.kept(), closing(_made(maker, jobs, workers)) as made:
         written = parts.join(_watched(made, progress, last - first), about, last - first)
     return Produced(written, last - first - written, time.perf_counter() - started)
 
@@ -147,66 +147,75 @@ def _file(value: object) -> Path | None:
     return path if path.suffix and path.is_file() else None
 
 
-def _made(
-    detector: Detector, jobs: Sequence[Job], seed: int, options: Options, workers: int | None
-) -> Generator[Job]:
+@frozen(eq=False)
+class _Maker:
+    """Makes the events of a sample, in whatever process."""
+
+    detector: Detector
+    options: Options
+    seed: int
+
+    def ready(self) -> Callable[..., Events]:
+        """The function that makes them. A plugin file's module is importable in workers too."""
+        if self.detector.simulation is None:
+            return partial(sample.events, self.detector)
+        path = self.detector.simulation.make
+        module, name = path.split(":")
+        try:
+            make = getattr(import_module(module), name)
+        except (ImportError, AttributeError) as fault:
+            raise RunError(
+                f"simulation of {self.detector.name!r}: there is no {path} ({fault})"
+            ) from fault
+        return partial(make, **self.options)
+
+    def rehearse(self, job: Job) -> None:
+        """Make one event for nothing: what this compiles, other processes find in the cache."""
+        self.ready()(seed=self.seed, first=job[1], n=1)
+
+    def write(self, job: Job) -> None:
+        """Make the events of `job` and write its part."""
+        path, first, size = job
+        make = self.ready()
+        with EventWriter(path, self.detector, {}) as file:
+            for start in range(first, first + size, _BLOCK):
+                file.append(make(seed=self.seed, first=start, n=min(_BLOCK, first + size - start)))
+
+
+def _made(maker: _Maker, jobs: Sequence[Job], workers: int | None) -> Generator[Job]:
     """All `jobs` in order, each when its file is there; those whose file was not are done."""
-    _maker(detector, options)  # here even if the workers call it: a fault shows at once
-    call = partial(_write, detector, dict(options), seed)
     left = [job for job in jobs if not job[0].exists()]
     try:
-        with _mapped(call, left, workers or os.cpu_count() or 1) as results:
+        with _mapped(maker, left, workers or os.cpu_count() or 1) as results:
             for job in jobs:
                 if job in left:
                     next(results)
                 yield job
     except BrokenProcessPool:
         raise RunError(
-            f"simulation of {detector.name!r}: a worker process died, perhaps out of memory; "
+            f"simulation of {maker.detector.name!r}: a worker process died, perhaps out of memory; "
             "try fewer workers"
         ) from None
 
 
 @contextmanager
-def _mapped(
-    call: Callable[[Job], None], jobs: Sequence[Job], workers: int
-) -> Iterator[Iterator[None]]:
-    """`call` for each of `jobs` in order, in as many processes as are of use."""
-    if min(workers, len(jobs)) <= 1:
-        yield map(call, jobs)
+def _mapped(maker: _Maker, jobs: Sequence[Job], workers: int) -> Iterator[Iterator[None]]:
+    """The `jobs` done in order, in as many processes as are of use."""
+    if (of_use := min(workers, len(jobs))) <= 1:
+        yield map(maker.write, jobs)
         return
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context(method), initializer=_ready)
+    pool = ProcessPoolExecutor(of_use, multiprocessing.get_context(method), initializer=_worker)
     try:
-        # The first job runs alone: if it compiles something, the others find it in the cache.
-        yield chain([pool.submit(call, jobs[0]).result()], pool.map(call, jobs[1:]))
+        rehearsal = pool.submit(maker.rehearse, jobs[0])
+        for _ in range(of_use - 1):
+            pool.submit(maker.ready)  # meanwhile the other processes start
+        rehearsal.result()
+        yield pool.map(maker.write, jobs)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _maker(detector: Detector, options: Options) -> Callable[..., Events]:
-    """The function that makes events. A plugin file's module is importable in workers too."""
-    if detector.simulation is None:
-        return partial(sample.events, detector)
-    module, name = detector.simulation.make.split(":")
-    try:
-        make = getattr(import_module(module), name)
-    except (ImportError, AttributeError) as fault:
-        raise RunError(
-            f"simulation of {detector.name!r}: there is no {detector.simulation.make} ({fault})"
-        ) from fault
-    return partial(make, **options)
-
-
-def _write(detector: Detector, options: Options, seed: int, job: Job) -> None:
-    """Make the events of `job` and write its part."""
-    path, first, size = job
-    make = _maker(detector, options)
-    with EventWriter(path, detector, {}) as file:
-        for start in range(first, first + size, _BLOCK):
-            file.append(make(seed=seed, first=start, n=min(_BLOCK, first + size - start)))
-
-
-def _ready() -> None:
+def _worker() -> None:
     """Prepare a worker: Ctrl-C is the parent's affair."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -126,11 +126,13 @@ def test_a_worker_that_dies_is_one_clear_message(tmp_path, mine):
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_a_simulation_that_is_not_there_is_named(tmp_path, toy):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_simulation_that_is_not_there_is_named(tmp_path, toy, workers):
     gone = evolve(toy, simulation=Simulation(make="intarsia.core.sample:nothing"))
     message = r"^simulation of 'toy': there is no intarsia.core.sample:nothing \("
     with pytest.raises(RunError, match=message):
-        produce(gone, 3, 1, tmp_path / "a")
+        produce(gone, 3, 1, tmp_path / "out" / "a", workers=workers, part=2)
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_ctrl_c_leaves_nothing_half_written(tmp_path, mine):
