@@ -70,8 +70,7 @@ class Parts:
         written = 0
         with EventWriter(self._out, self._detector, provenance) as whole:
             for path in paths:
-                # one file is open at a time: each keeps a megabyte for every dataset it has read
-                part = EventFile(path)
+                part = EventFile(path)  # one is open at a time, however many there are
                 whole.copy(part)
                 written += len(np.unique(part.group))
             if asked and not written:

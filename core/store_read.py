@@ -209,7 +209,8 @@ def _opened(path: Path) -> Any:
     if not path.is_file():
         raise EventError(f"{path}: there is no such file")
     try:
-        file = h5py.File(path, "r", locking=False)
+        # A cache of chunks would take memory and, as blocks are read in one go, only time.
+        file = h5py.File(path, "r", locking=False, rdcc_nbytes=0)
     except OSError as fault:
         foreign = "signature not found" in str(fault)
         what = "not an HDF5 file" if foreign else "cut off or damaged: " + str(fault)

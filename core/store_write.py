@@ -26,7 +26,7 @@ from .store_read import FORMAT, EventFile
 from .streams import Column, Label, Stream
 
 _BLOCK = 64  # events written at a time
-_COPIED = 1 << 18  # rows copied at a time
+_COPIED = 1 << 19  # rows copied at a time
 _CHUNK = 16_384  # rows of a chunk: about two FASERCal events, 16 to 96 kB of one column
 
 
@@ -50,6 +50,7 @@ class EventWriter:
         self.provenance = dict(provenance)
         self._detector, self._compression = detector, compression
         self._waiting: list[Events] = []
+        self._contents: set[str] = set()
         self._series: dict[str, _Series] = {}
         self._keys: list[str] = []
         self._splits: list[Array] = []
@@ -84,14 +85,15 @@ class EventWriter:
         checked(events, self._detector, str(self.path))
         if not len(events):
             return
-        if self._waiting and (other := _contents(events)) != _contents(self._waiting[0]):
-            missing = other ^ _contents(self._waiting[0])
-            raise EventError(f"{self.path}: only some events have {', '.join(sorted(missing))}")
+        contents = _contents(events)
+        if other := contents ^ (self._contents or contents):
+            raise EventError(f"{self.path}: only some events have {', '.join(sorted(other))}")
+        self._contents = contents
         self._splits.append(splits_of(events.keys) if splits is None else splits)
         self._keys.extend(events.keys)
         self._waiting.append(events)
-        if sum(map(len, self._waiting)) > _BLOCK:
-            self._drain()
+        while sum(map(len, self._waiting)) >= _BLOCK:
+            self._write(self._next(_BLOCK))
 
     def copy(self, file: EventFile) -> None:
         """Add all events of `file`, which has the declaration, labels and truth of this one.
@@ -111,24 +113,24 @@ class EventWriter:
         self._keys.extend(file.keys)
         self._splits.append(file.splits)
 
-    def _drain(self) -> None:
-        """Write all whole blocks but keep the last event, so that `_contents` has one to compare."""
-        whole = Events.collate(self._waiting)
-        full = (len(whole) - 1) // _BLOCK * _BLOCK
-        for first in range(0, full, _BLOCK):
-            self._write(whole.slice(first, first + _BLOCK))
-        self._waiting = [whole.slice(full, len(whole))]
+    def _next(self, n: int) -> list[Events]:
+        """The first `n` waiting events, or all if there are fewer."""
+        found = []
+        while n and self._waiting:
+            head = self._waiting.pop(0)
+            taken = min(n, len(head))
+            found.append(head.slice(0, taken))
+            if taken < len(head):
+                self._waiting.insert(0, head.slice(taken, len(head)))
+            n -= taken
+        return found
 
-    def _write(self, events: Events) -> None:
+    def _write(self, parts: list[Events]) -> None:
         if not self._series:
-            self._create(events)
-        self._series["group"].add(events.group)
-        for name, values in events.truth.items():
-            self._series[f"truth/{name}"].add(values)
-        for name, table in events.streams.items():
-            self._series[f"streams/{name}/offsets"].add(table.counts)
-            for column, values in table.columns.items():
-                self._series[f"streams/{name}/{column}"].add(values)
+            self._create(parts[0])
+        for name, series in self._series.items():
+            for events in parts:
+                series.add(_column(events, name))
 
     def _create(self, events: Events) -> None:
         """Lay out the datasets in the order of the declaration."""
@@ -166,7 +168,7 @@ class EventWriter:
 
     def _finish(self) -> None:
         if self._waiting or not self._series:
-            self._write(Events.collate(self._waiting) if self._waiting else _none(self._detector))
+            self._write(self._next(_BLOCK) or [_none(self._detector)])
         if len(set(self._keys)) != len(self._keys):
             twice = Counter(self._keys).most_common(1)[0][0]
             raise EventError(f"{self.path}: two events have the key {twice!r}")
@@ -194,25 +196,35 @@ class _Series:
 
     def __init__(self, data: Any) -> None:
         self._data, self._step = data, data.chunks[0]
-        self._waiting: list[Array] = []
-        self._rows = 0
+        self._begun = np.empty(data.chunks, data.dtype)  # the chunk that is not yet whole
+        self._rows = 0  # of it
 
     def add(self, values: Array) -> None:
-        self._waiting.append(values)
-        self._rows += len(values)
-        if self._rows >= self._step:
-            self._flush(self._rows // self._step * self._step)
+        if self._rows:
+            values = self._begin(values)
+            if self._rows < self._step:
+                return
+            self._append(self._begun)
+            self._rows = 0
+        whole = len(values) // self._step * self._step
+        self._append(values[:whole])
+        self._begin(values[whole:])
 
     def end(self) -> None:
-        if self._rows:
-            self._flush(self._rows)
+        self._append(self._begun[: self._rows])
 
-    def _flush(self, rows: int) -> None:
-        values = np.concatenate(self._waiting)
-        start = len(self._data)
-        self._data.resize(start + rows, axis=0)
-        self._data[start:] = values[:rows].astype(self._data.dtype, copy=False)
-        self._waiting, self._rows = [values[rows:].copy()], self._rows - rows
+    def _begin(self, values: Array) -> Array:
+        """Put into the begun chunk what it has room for; gives the others."""
+        taken = min(self._step - self._rows, len(values))
+        self._begun[self._rows : self._rows + taken] = values[:taken]
+        self._rows += taken
+        return values[taken:]
+
+    def _append(self, values: Array) -> None:
+        if len(values):
+            start = len(self._data)
+            self._data.resize(start + len(values), axis=0)
+            self._data[start:] = values.astype(self._data.dtype, copy=False)
 
 
 class _Counts(_Series):
@@ -239,6 +251,18 @@ def atomic(path: Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _column(events: Events, dataset: str) -> Array:
+    """What `events` add to the dataset of that name; to offsets they add counts."""
+    if dataset == "group":
+        return events.group
+    kind, *names = dataset.split("/")
+    if kind == "truth":
+        return events.truth[names[0]]
+    stream, column = names
+    table = events.streams[stream]
+    return table.counts if column == "offsets" else table.columns[column]
 
 
 def _contents(events: Events) -> set[str]:

@@ -6,9 +6,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from test_sample import same
 
+from intarsia.core.detector import Detector
 from intarsia.core.errors import EventError
-from intarsia.core.events import Events, Table, checked, cumulated
+from intarsia.core.events import Events, Table, checked, cumulated, faults
 from intarsia.core.sample import events
+from intarsia.core.streams import Axis, Column, VoxelGrid
 
 
 def table_of(counts):
@@ -122,6 +124,29 @@ def test_voxels_must_lie_in_the_grid_once_and_be_finite(toy, sample):
         with pytest.raises(EventError) as caught:
             checked(replaced(sample, "cubes", **columns), toy)
         assert str(caught.value) == f"events: stream 'cubes': {message}"
+
+
+CELLS = VoxelGrid(
+    name="cells",
+    axes=(Axis(2, 1.0),) * 3,
+    patch=(1, 1, 1),
+    window=(2, 2, 2),
+    columns=(Column(name="charge", unit="MeV"),),
+)
+
+
+@given(st.lists(st.lists(st.tuples(*[st.integers(0, 1)] * 3), max_size=4), max_size=4))
+def test_cells_come_twice_only_if_they_do_in_one_event(cells):
+    twice = sum(len(event) - len(set(event)) for event in cells)
+    index = np.array([c for event in cells for c in event], np.int16).reshape(-1, 3)
+    table = Table(
+        cumulated(np.array([len(event) for event in cells], int)),
+        {"index": index, "charge": np.ones(len(index), np.float32)},
+    )
+    of = Events({"cells": table}, keys=tuple("abcd"[: len(cells)]), group=np.arange(len(cells)))
+    told = list(faults(of, Detector(name="one", about="", streams=(CELLS,))))
+    wanted = [f"stream 'cells': {twice} cells come twice in one event"] if twice else []
+    assert told == wanted
 
 
 def test_a_dense_array_has_at_most_one_row(toy, sample):
