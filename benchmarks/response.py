@@ -18,17 +18,17 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from blocks import block, sampled
 
 SHASHLIK = [(2.0, "Pb", False), (4.0, "PS", True)] * 132  # mm; as the ECAL, twice as deep
-SANDWICH = [(20.0, "Fe", False), (3.0, "PS", True)] * 60  # mm; as the AHCAL, half as deep again
+SANDWICH = [(20.0, "Fe", False), (3.0, "PS", True)] * 100  # mm; as the AHCAL, 2.5 times as deep
 
 
 def main(out: Path) -> None:
     """Shoot, print the numbers, draw them."""
-    ecal, ahcal = block(SHASHLIK, 150, 4.0, 132), block(SANDWICH, 400, 3.0, 60)
+    ecal, ahcal = block(SHASHLIK, 150, 4.0, 132), block(SANDWICH, 400, 3.0, 100)
     low, high = (0.5, 1.0, 2.0, 4.0, 8.0), (2.0, 4.0, 8.0, 16.0, 32.0)  # GeV
     shots = (
-        ("electrons, ECAL", ecal, ELECTRON, low, 80, "C0"),
-        ("electrons, AHCAL", ahcal, ELECTRON, low, 80, "C1"),
-        ("pions, AHCAL", ahcal, PI_PLUS, high, 120, "C3"),
+        ("electrons, ECAL", ecal, ELECTRON, low, 1000, "C0"),
+        ("electrons, AHCAL", ahcal, ELECTRON, low, 1000, "C1"),
+        ("pions, AHCAL", ahcal, PI_PLUS, high, 1000, "C3"),
     )
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     share, spread = figure.subplots(1, 2)

@@ -35,15 +35,15 @@ def test_electrons_in_the_ecal(energy):
     assert term == pytest.approx(0.10, rel=0.10)  # LHCb, JINST 3 (2008) S08005
 
 
-# Our transport through the layers: 0.0200 at 8 GeV, 0.0204 at 20 GeV
-@pytest.mark.parametrize(("energy", "response"), [(8e3, 0.0200), (2e4, 0.0204)])
+# Our transport through enough of the layers: 0.0203 at 8 GeV, 0.0210 at 20 GeV
+@pytest.mark.parametrize(("energy", "response"), [(8e3, 0.0203), (2e4, 0.0210)])
 def test_pions_that_shower_in_the_ahcal(energy, response):
     state, start = seeded(1, 2), R.thick[1] * 1.0001
     mean, term = signals(
-        lambda: rear._hadronic(R, state, 57.0, 57.0, 0.0, 0.0, energy, start), R.ahcal, energy
+        lambda: rear._hadronic(R, state, 57.0, 57.0, 0.0, 0.0, energy, start), R.ahcal, energy, 1500
     )
-    assert mean == pytest.approx(response, rel=0.06)
-    assert term == pytest.approx(0.576, rel=0.20)  # CALICE, arXiv:1207.4210
+    assert mean == pytest.approx(response, rel=0.03)
+    assert term == pytest.approx(0.576, rel=0.10)  # CALICE, arXiv:1207.4210
 
 
 def punched_through(energy):

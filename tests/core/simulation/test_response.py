@@ -159,10 +159,11 @@ def test_shashlik_resolves_like_lhcbs():
 
 
 def test_iron_sandwich_resolves_like_calices():
-    # 20 mm Fe and 3 mm scintillator; CALICE: pions 57.6 %/sqrt(E), electrons 21.9 %/sqrt(E) with 5 mm
-    where = block([(20.0, "Fe", False), (3.0, "PS", True)] * 60, 400, 3.0, 60)
-    pion, term = sampled(where, particles.PI_PLUS, 20e3, 150)
+    # 20 mm Fe and 3 mm scintillator; CALICE: pions 57.6 %/sqrt(E), electrons 21.9 %/sqrt(E) with
+    # 5 mm. So deep that, as in what CALICE selected, hardly anything leaves at the back.
+    where = block([(20.0, "Fe", False), (3.0, "PS", True)] * 100, 400, 3.0, 100)
+    pion, term = sampled(where, particles.PI_PLUS, 20e3, 1500)
     electron, _ = sampled(where, particles.ELECTRON, 4000.0, 150)
     assert electron == pytest.approx(0.0255, rel=0.04)
-    assert pion == pytest.approx(0.0204, rel=0.06)
-    assert term == pytest.approx(0.576, rel=0.20)
+    assert pion == pytest.approx(0.0210, rel=0.03)
+    assert term == pytest.approx(0.576, rel=0.10)
