@@ -11,6 +11,7 @@ from attrs.validators import instance_of, matches_re
 from .augmentation import Augmentation, crooked, unsuitable
 from .errors import DeclarationError, suggest
 from .streams import Axis, Column, Label, Stream, VoxelGrid, name_field
+from .structure import spell
 
 __all__ = [
     "Augmentation",
@@ -218,15 +219,29 @@ class Detector:
 
 
 def option_faults(known: Mapping[str, Option], given: Mapping[str, Option]) -> list[str]:
-    """What is wrong with options of a reader or a simulation: unknown names, texts for numbers."""
+    """What is wrong with options of a reader or a simulation: unknown names, values of another kind.
+
+    A value must be of the default's kind, but a whole number is a number too.
+    """
     faults = []
     for name, value in given.items():
         if name not in known:
             has = f"it has: {', '.join(known)}" if known else "it has none"
             faults.append(f"there is no option {name!r}{suggest(name, known)} ({has})")
-        elif isinstance(known[name], str) is not isinstance(value, str):
-            faults.append(f"option {name!r} must be like {known[name]!r}, not {value!r}")
+        elif not _alike(known[name], value):
+            like = f", like {spell(known[name])}" if known[name] != "" else ""
+            kind = _KINDS[type(known[name])]
+            faults.append(f"option {name!r} must be {kind}{like}, not {spell(value)}")
     return faults
+
+
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+
+
+def _alike(default: Option, value: object) -> bool:
+    """Whether `value` is of the kind of `default`."""
+    kinds = (int, float) if isinstance(default, float) else type(default)
+    return isinstance(value, kinds) and isinstance(value, bool) is isinstance(default, bool)
 
 
 def declaration(detector: Detector) -> dict[str, Any]:

@@ -36,5 +36,9 @@ class RunError(IntarsiaError):
 
 def suggest(word: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the known word nearest to `word`, or ``""``."""
-    near = get_close_matches(word, list(known), n=1)
+    names = list(known)
+    near = get_close_matches(word, names, n=1)
+    if not near:  # perhaps but for capitals
+        small = {name.lower(): name for name in names}
+        near = [small[name] for name in get_close_matches(word.lower(), small, n=1)]
     return f"; did you mean {near[0]!r}?" if near else ""

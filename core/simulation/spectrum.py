@@ -9,6 +9,8 @@ there are bins, and an array of each of the six names. Within a bin all energies
 from __future__ import annotations
 
 import csv
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -57,7 +59,7 @@ def read(path: Path) -> Spectra:
         raise RunError(f"{path}: there is no such file (a spectrum as .csv or .npz)")
     try:
         columns = readers[path.suffix](path)
-    except (ValueError, OSError, KeyError) as fault:
+    except (ValueError, OSError) as fault:
         raise RunError(f"{path}: {fault}") from None
     if faults := list(_faults(columns)):
         raise RunError("\n".join(f"{path}: {fault}" for fault in faults))
@@ -65,12 +67,15 @@ def read(path: Path) -> Spectra:
 
 
 def _csv(path: Path) -> dict[str, Array]:
-    with path.open(newline="") as file:
-        reader = csv.DictReader(file, skipinitialspace=True)
-        wanted = ["low", "high", *NAMES.values()]
-        if missing := [n for n in wanted if n not in (reader.fieldnames or ())]:
-            raise ValueError(f"no column {', '.join(missing)} (header: {','.join(wanted)})")
-        rows = list(reader)
+    wanted = ["low", "high", *NAMES.values()]
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, skipinitialspace=True)
+            header, rows = reader.fieldnames or (), list(reader)
+    except (UnicodeDecodeError, csv.Error):
+        raise ValueError("is no CSV file: it must be text in UTF-8, with commas") from None
+    if missing := [n for n in wanted if n not in header]:
+        raise ValueError(f"no column {', '.join(missing)} (header: {','.join(wanted)})")
     columns = {n: np.array([_number(r[n], n, i) for i, r in enumerate(rows, 2)]) for n in wanted}
     low, high = columns.pop("low"), columns.pop("high")
     if len(low) and (gaps := np.flatnonzero(~np.isclose(low[1:], high[:-1], rtol=1e-9))).size:
@@ -87,10 +92,28 @@ def _number(text: str | None, name: str, line: int) -> float:
 
 def _npz(path: Path) -> dict[str, Array]:
     wanted = ["edges", *NAMES.values()]
+    try:
+        zipfile.ZipFile(path).close()
+    except zipfile.BadZipFile:
+        wrong = "is no NPZ archive: it must be one of arrays, as numpy.savez writes it"
+        raise ValueError(wrong) from None
     with np.load(path, allow_pickle=False) as file:
         if missing := [n for n in wanted if n not in file.files]:
             raise ValueError(f"no array {', '.join(missing)} (it needs {', '.join(wanted)})")
-        return {n: np.asarray(file[n], np.float64).reshape(-1) for n in wanted}
+        return {n: _row(file, n) for n in wanted}
+
+
+def _row(file: Mapping[str, Array], name: str) -> Array:
+    """The array `name` (N,) of an archive, as float64."""
+    try:
+        values = np.asarray(file[name])
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error):
+        raise ValueError(f"{name} cannot be read: it must be an array of numbers") from None
+    if values.dtype.kind not in "iuf":
+        raise ValueError(f"{name} must be real numbers, not {values.dtype}")
+    if values.ndim != 1:
+        raise ValueError(f"{name} must have one dimension, not {values.ndim}")
+    return values.astype(np.float64)
 
 
 def _faults(columns: Mapping[str, Array]) -> Iterator[str]:

@@ -3,6 +3,8 @@
 Source: the collaboration's public code, rubbiaa/FASER: DetectorConstruction.cc, TcalEvent.hh, the
 GDML files and macros, at the commit that each record names. Generation B is that of
 arXiv:2604.07037 as far as can be told (its ECAL of 5 x 5 towers and AHCAL of 18 x 18 x 40 tiles).
+Of A and C the sizes alone count, no particle is followed through them: polyethylene, ESR and FR4 are
+names, of which `materials` knows nothing.
 """
 
 from __future__ import annotations
@@ -41,6 +43,9 @@ TUBES = Channels(
 
 _LAYERS = ((5.0, "Al"), (1.0, "W"), (200.0, "PVT"), (5.0, "Al"), (30.0, "air"))
 _MODULE = Module(slabs=_LAYERS, sensitive="PVT", cell=10.0)
+# Of LHCb's modules, whose scintillator is polystyrene (JINST 3 (2008) S08005); DetectorConstruction.cc
+# has them of G4_PLASTIC_SC_VINYLTOLUENE, where PS in a name is plastic scintillator. A muon loses 2 %
+# less in it than in polystyrene.
 _ECAL = Sandwich(
     front=1205.0,
     layers=66,
@@ -136,12 +141,14 @@ GENERATION_C = Geometry(
     ecal=Sandwich(
         front=_C_FRONT + 3110.0,
         layers=40,
-        slabs=((3.0, "Pb"), (3.0, "PVT"), (5.0, "air")),
+        slabs=((3.0, "Pb"), (3.0, "PVT"), (5.0, "air")),  # G4_PLASTIC_SC_VINYLTOLUENE too
         active=1,
         tiles=18,
         tile=40.0,
         channels=TILES,
     ),
+    # The last layer has no steel, yet the code counts it in the depth, 40 x 25.13 + 39 x 4.5 = 1180.7
+    # mm; so do we, for what stands behind is placed by it. All layers but the last are as below.
     ahcal=Sandwich(
         front=_C_FRONT + 3795.0,
         layers=40,

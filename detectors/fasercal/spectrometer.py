@@ -18,7 +18,8 @@ def tracks(slabs: Slabs, state: Array, muons: Array, back: float) -> dict[str, A
     """Columns of the stream ``muon`` for `muons` (n, 6): x, y, dx/dz, dy/dz, p GeV/c, charge.
 
     The muons are given where they leave what stands before the spectrometer, at z = `back` mm.
-    Those with too few points make no track. Pattern recognition is perfect.
+    Those with too few points make no track; of a fit that did not converge, all but the points and
+    their number is NaN. Pattern recognition is perfect.
     """
     found = list(_tracks(slabs, state, muons, back))
     points = np.array([p for p, _ in found]).reshape(len(found), slabs.stations, 3)
@@ -44,11 +45,14 @@ def _tracks(slabs: Slabs, state: Array, muons: Array, back: float) -> Iterator[t
 
 
 def fitted(slabs: Slabs, points: Array, n: int) -> Array:
-    """Momentum (3), charge, chi2, its degrees of freedom and the error of q/p, of `n` >= 3 points."""
+    """Momentum (3), charge, chi2, its degrees of freedom and the error of q/p, of `n` >= 3 points.
+
+    All but the degrees of freedom are NaN if the fit does not converge.
+    """
     track, covariance = np.zeros(5), np.zeros((5, 5))
     chi2 = fit(slabs, points, n, track, covariance)
     way = np.array([track[2], track[3], 1.0])
-    q_p = max(abs(track[4]), LEAST_Q_P)
+    q_p = np.maximum(np.abs(track[4]), LEAST_Q_P)
     momentum = way / np.linalg.norm(way) / q_p
-    charge = 1.0 if track[4] > 0 else -1.0
+    charge = np.copysign(1.0, track[4]) if np.isfinite(track[4]) else np.nan
     return np.array([*momentum, charge, chi2, 2 * n - 5, np.sqrt(covariance[4, 4])])

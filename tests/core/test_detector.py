@@ -4,7 +4,7 @@ import pickle
 import pytest
 from attrs import evolve
 
-from intarsia.core.detector import Detector, Display, declaration, difference
+from intarsia.core.detector import Detector, Display, declaration, difference, option_faults
 from intarsia.core.errors import DeclarationError
 
 
@@ -67,3 +67,32 @@ def test_a_display_must_name_what_there_is(toy):
     assert str(caught.value) == (
         "detector 'toy': display: stream 'cubes' has no 'chrage'; did you mean 'charge'?"
     )
+
+
+KNOWN = {"name": "x", "file": "", "count": 3, "size": 1.0, "on": False}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fault"),
+    [
+        ("name", None, "option 'name' must be text, like 'x', not empty"),
+        ("file", 5, "option 'file' must be text, not 5"),
+        ("count", True, "option 'count' must be a whole number, like 3, not true"),
+        ("count", 2.5, "option 'count' must be a whole number, like 3, not 2.5"),
+        ("size", "a", "option 'size' must be a number, like 1.0, not 'a'"),
+        ("size", False, "option 'size' must be a number, like 1.0, not false"),
+        ("on", 1, "option 'on' must be true or false, like false, not 1"),
+        (
+            "NAME",
+            "y",
+            "there is no option 'NAME'; did you mean 'name'? (it has: name, file, count, size, on)",
+        ),
+    ],
+)
+def test_an_option_of_another_kind_is_named(name, value, fault):
+    assert option_faults(KNOWN, {name: value}) == [fault]
+
+
+def test_options_of_the_kinds_of_their_defaults_are_taken():
+    good = {"name": "", "file": "5", "count": 0, "size": 2, "on": True}
+    assert option_faults(KNOWN, good) == option_faults(KNOWN, {"size": 2.5}) == []

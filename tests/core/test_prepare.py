@@ -213,7 +213,7 @@ def test_the_reader_is_found_by_content_or_named(tmp_path):
         ({}, ["folder"], "{0}/folder: has no file that ends in .toy or .else"),
         ({"reader": "line"}, [], "detector 'foreign' has no reader 'line'; did you mean 'lines'? (it has: lines, other)"),
         ({"options": {"scael": 1}}, [], "reader lines, other: there is no option 'scael'; did you mean 'scale'? (it has: scale)"),
-        ({"options": {"scale": "x"}}, [], "reader lines, other: option 'scale' must be like 1.0, not 'x'"),
+        ({"options": {"scale": "x"}}, [], "reader lines, other: option 'scale' must be a number, like 1.0, not 'x'"),
     ],
 )  # fmt: skip
 def test_what_is_not_there_is_named(tmp_path, how, inputs, message):

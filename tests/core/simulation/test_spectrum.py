@@ -66,12 +66,71 @@ def test_a_file_that_is_none_is_named(tmp_path):
         read(tmp_path / "a.root")
     with pytest.raises(RunError, match="there is no such file"):
         read(tmp_path / "a.csv")
-    (tmp_path / "a.npz").write_text("no archive")
-    with pytest.raises(RunError, match=r"a.npz: "):
-        read(tmp_path / "a.npz")
     np.savez(tmp_path / "b.npz", edges=EDGES)
     with pytest.raises(RunError, match="no array nue, nuebar, numu"):
         read(tmp_path / "b.npz")
     np.savez(tmp_path / "c.npz", edges=EDGES, **{name: np.ones(4) for name in NAMES.values()})
     with pytest.raises(RunError, match="nue has 4 values for 3 bins"):
         read(tmp_path / "c.npz")
+
+
+NO_ARCHIVE = "is no NPZ archive: it must be one of arrays, as numpy.savez writes it"
+
+
+def message(path):
+    with pytest.raises(RunError) as caught:
+        read(path)
+    return str(caught.value)
+
+
+def test_a_file_of_another_kind_is_named(tmp_path):
+    npz, csv = tmp_path / "a.npz", tmp_path / "a.csv"
+    npz.write_text("no archive")
+    assert message(npz) == f"{npz}: {NO_ARCHIVE}"
+    with npz.open("wb") as file:
+        np.save(file, EDGES)  # a single array under another name
+    assert message(npz) == f"{npz}: {NO_ARCHIVE}"
+    np.savez(npz, edges=EDGES)
+    npz.write_bytes(npz.read_bytes().replace(b"PK\x01\x02", b"PK\0\0"))  # its list of contents
+    assert message(npz) == f"{npz}: {NO_ARCHIVE}"
+    npz.write_bytes(b"")
+    assert message(npz) == f"{npz}: {NO_ARCHIVE}"
+    for content in (b"\x89PNG\xff\x00", "low,high".encode("utf-16")):
+        csv.write_bytes(content)
+        assert message(csv) == f"{csv}: is no CSV file: it must be text in UTF-8, with commas"
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "fault"),
+    [
+        ("nue", np.array([1.0, 2.0, 3.0]) + 1j, "nue must be real numbers, not complex128"),
+        ("nue", np.array(["1", "2", "3"]), "nue must be real numbers, not <U1"),
+        ("edges", EDGES.reshape(2, 2), "edges must have one dimension, not 2"),
+        ("edges", EDGES[0], "edges must have one dimension, not 0"),
+        (
+            "numu",
+            np.array([1, None, "x"], object),
+            "numu cannot be read: it must be an array of numbers",
+        ),
+    ],
+)
+def test_an_array_that_is_none_of_numbers_is_named(tmp_path, recwarn, name, values, fault):
+    arrays = {n: np.ones(3) for n in NAMES.values()} | {"edges": EDGES} | {name: values}
+    np.savez(tmp_path / "a.npz", **arrays)
+    assert message(tmp_path / "a.npz") == f"{tmp_path / 'a.npz'}: {fault}"
+    assert not recwarn.list
+
+
+def test_an_archive_that_is_damaged_is_named(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, edges=EDGES, **{n: np.ones(3) for n in NAMES.values()})
+    content = bytearray(path.read_bytes())
+    content[60:110] = b"\0" * 50
+    path.write_bytes(content)
+    assert message(path) == f"{path}: edges cannot be read: it must be an array of numbers"
+
+
+def test_a_csv_of_a_spreadsheet_is_read(csv, tmp_path):
+    marked = tmp_path / "marked.csv"
+    marked.write_bytes(b"\xef\xbb\xbf" + csv.read_bytes().replace(b"\n", b"\r\n"))
+    assert (read(marked).below == read(csv).below).all()

@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from intarsia.core.simulation.ionisation import mean_loss
 from intarsia.core.simulation.materials import material
+from intarsia.core.simulation.particles import M_MU
 from intarsia.core.simulation.random import seeded
 from intarsia.core.simulation.slabs import Slabs
-from intarsia.core.simulation.trackfit import KICK, cross, fit, scattering
+from intarsia.core.simulation.slowing import STOPS, slowed, slowing
+from intarsia.core.simulation.trackfit import KICK, cross, fit, scattering, through
+from intarsia.detectors.fasercal import spectrometer
 
 SLABS = Slabs(10, 2526.0, 180.0, 15.0, 150.0, 197.0, 500.0, 250.0, -1.5, 0.1)
 START = np.array([150.0, 220.0, 0.01, -0.01])  # x, y, dx/dz, dy/dz
@@ -59,7 +63,7 @@ def least_squares(p, slabs=SLABS):
 
 @pytest.mark.parametrize("p", [30.0, 100.0, 300.0, 1000.0])
 def test_the_error_is_that_of_least_squares_on_all_points_and_is_true(p):
-    tracks, covariance, true, _ = together(p)
+    tracks, covariance, true, _ = together(p, 2000)
     expected = least_squares(p)
     assert np.median(np.sqrt(covariance[:, 4, 4])) == pytest.approx(expected, rel=0.05)
     spread = stats.median_abs_deviation(tracks[:, 4] - true[:, 4], scale="normal")
@@ -93,6 +97,50 @@ def test_pulls_are_standard_normal(p):
         assert width == pytest.approx(1.0, abs=0.1), name
         assert stats.kstest(pull, "norm").pvalue > 1e-3, name
     assert chi2.mean() == pytest.approx(15.0, rel=0.1)  # 20 measurements, five parameters
+
+
+def slow(p, n=3000):
+    """Pulls of q/p times the charge, their points, and how many fits failed, of slow muons."""
+    points, pulls, reached, failed = np.zeros((10, 3)), [], [], 0
+    for event in range(n):
+        charge = 1.0 if event % 2 else -1.0
+        track, covariance = np.zeros(5), np.zeros((5, 5))
+        hits = cross(seeded(7, event), SLABS, *START, p, charge, points)
+        if np.isfinite(fit(SLABS, points, hits, track, covariance)):
+            pulls.append((charge * track[4] - 1.0 / p) / math.sqrt(covariance[4, 4]))
+        else:
+            failed += 1
+        reached.append(hits)
+    return np.array(pulls), np.array(reached), failed
+
+
+@pytest.mark.parametrize("p", [2.5, 3.0, 3.5, 5.0, 10.0])
+def test_pulls_of_q_p_are_right_down_to_muons_that_lose_most_of_their_momentum(p):
+    pulls, reached, failed = slow(p)
+    assert failed <= 3
+    assert (reached == 10).all()
+    assert abs(np.median(pulls)) < 0.1
+    assert stats.median_abs_deviation(pulls, scale="normal") == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize(("p", "width"), [(0.8, 0.25), (1.0, 0.25), (1.5, 0.45), (2.0, 0.25)])
+def test_a_muon_that_ranges_out_has_an_error_that_covers_it(p, width):
+    # The error is that of the kicks. That the muon came so far is known too: the bound cuts the law
+    # of the pull on one side, so that at 1.5 GeV/c the error is too large by half.
+    pulls, reached, failed = slow(p)
+    assert failed <= 3
+    assert reached.max() < 10 or p == 2.0
+    assert abs(np.median(pulls)) < 0.25
+    assert stats.median_abs_deviation(pulls, scale="normal") == pytest.approx(1.0, abs=width)
+    charge = np.resize([-1.0, 1.0], len(pulls))
+    assert abs(np.median(charge * pulls)) < 0.1  # of q/p itself
+
+
+def test_a_fit_that_does_not_converge_leaves_nan_and_its_points():
+    points = np.full((10, 3), np.nan)
+    numbers = spectrometer.fitted(SLABS, points, 4)
+    assert numbers[5] == 3
+    assert np.isnan(np.delete(numbers, 5)).all()
 
 
 @pytest.mark.parametrize("p", [10.0, 30.0, 100.0])
@@ -135,6 +183,38 @@ def test_iron_is_pdg_s():
     iron = material("Fe")
     assert pytest.approx(iron.radiation_length, rel=1e-3) == SLABS.x0
     assert pytest.approx(1e-7 * iron.b * iron.density, rel=0.02) == SLABS.b
+
+
+def test_ionisation_is_bethe_s_from_stopping_muons_to_tev():
+    for p in np.geomspace(STOPS, 3000.0, 60):
+        beta = p / math.hypot(p, 1e-3 * M_MU)
+        bethe = 1e-3 * mean_loss(np.array([1e3 * p / M_MU]), material("Fe"))[0]
+        assert slowing(SLABS.loss, 0.0, p) * beta == pytest.approx(bethe, rel=0.015)
+
+
+def test_the_momentum_is_followed_as_the_range_says_forwards_and_back():
+    step = 2.7 / 20000  # GeV/c, from 0.3 to 3
+    middles = 0.3 + step * (np.arange(20000) + 0.5)
+    path = sum(step / slowing(SLABS.loss, SLABS.b, p) for p in middles)
+    assert slowed(SLABS.loss, SLABS.b, 3.0, path) == pytest.approx(0.3, rel=2e-3)
+    assert slowed(SLABS.loss, SLABS.b, 0.3, -path) == pytest.approx(3.0, rel=1e-4)
+    assert slowed(SLABS.loss, SLABS.b, 3.0, path + 300.0) == 0.0
+
+
+@pytest.mark.parametrize("p", [100.0, 1000.0])
+def test_the_mean_loss_is_bethe_s_and_b_e(p):
+    lost = []
+    for event in range(20000):
+        state, left = seeded(9, event), p
+        for _ in range(9):
+            left = through(state, SLABS, 197.0, 197.0, 0.0, 0.0, left, 1.0)[4]
+        lost.append(p - left)
+    iron, length = material("Fe"), 9 * SLABS.thickness
+    bethe = 1e-3 * mean_loss(np.array([1e3 * p / M_MU]), iron)[0]
+    expected = (bethe + 1e-7 * iron.b * iron.density * p) * length
+    assert np.mean(lost) == pytest.approx(expected, rel=0.1)  # 20,000 muons: 2 %
+    assert np.std(lost) > 0.3 * expected
+    assert np.median(lost) < 0.95 * np.mean(lost)
 
 
 def test_a_muon_that_leaves_sideways_has_fewer_points():
