@@ -14,7 +14,7 @@ import math
 import numpy as np
 
 from .compiled import Array, compiled
-from .random import gamma, normals, uniform
+from .random import exponential, gamma, normals, uniform
 
 LEAK_SIZE = 200
 LEAK_LOW, LEAK_STEPS = math.log(0.05), 16.0  # table in ln(E / GeV)
@@ -61,5 +61,6 @@ def hadronic_depth(state: Array, energy: float, em: bool, x0_per_lambda: float) 
     """Depth behind its start, in interaction lengths, of a part of a hadronic shower (GeV)."""
     log = math.log(1.0 + energy)
     if em:
-        return gamma(state, 2.5 + 0.35 * log) / SLOPE / x0_per_lambda
-    return gamma(state, 0.9 + 0.32 * log) * 0.61
+        later = 0.6 * exponential(state) if uniform(state) < 0.10 * log else 0.0
+        return gamma(state, 2.5 + 0.35 * log) / SLOPE / x0_per_lambda + later
+    return gamma(state, 0.9 + 0.32 * log) * 0.61 * min((energy / 10.0) ** 0.35, 1.5)

@@ -81,7 +81,7 @@ def ionise(
     tx, dx, sx = _axis(way[0], x, pitch, ix)
     ty, dy, sy = _axis(way[1], y, pitch, iy)
     tz, dz, sz = _axis(way[2], z, pitch, iz)
-    planes = int((slab[1] - slab[0]) * per_pitch + 0.5)
+    planes = max(int((slab[1] - slab[0]) * per_pitch + 0.5), 1)
     birks, xi, fast = medium.grid[6], medium.grid[7], medium.grid[8]
     walked, lost = 0.0, 0.0
     while ix >= 0 and ix < nx and iy >= 0 and iy < ny and iz >= 0 and iz < planes:

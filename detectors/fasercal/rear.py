@@ -1,8 +1,9 @@
-"""ECAL and AHCAL from what leaves the 3DCal, by average shower shapes; muons go on.
+"""ECAL and AHCAL: signals of fast showers, by their average shapes.
 
-A calorimeter's signal is the energy deposited in its scintillator, MeV. Sampling fractions are those
-of our own transport of electrons and pions through the layers; resolutions are measured ones: LHCb's
-ECAL of the same layers, 10 %/sqrt(E) + 1 % (JINST 3 (2008) S08005), and CALICE's iron AHCAL, pions
+What is few or slow is handed on to be followed layer by layer, see `calorimeters`. A calorimeter's
+signal is the energy deposited in its scintillator, MeV. Sampling fractions are those of our own
+transport of electrons and pions through the layers; resolutions are measured ones: LHCb's ECAL of
+the same layers, 10 %/sqrt(E) + 1 % (JINST 3 (2008) S08005), and CALICE's iron AHCAL, pions
 58 %/sqrt(E) (arXiv:1207.4210), which the transport has as well. A test compares both. MeV and mm.
 """
 # mypy: disable-error-code="no-any-return"
@@ -18,6 +19,7 @@ from intarsia.core.simulation.compiled import Array, compiled
 from intarsia.core.simulation.ionisation import landau_quantiles, mean_loss
 from intarsia.core.simulation.materials import material
 from intarsia.core.simulation.particles import (
+    LAMBDA,
     M_MU,
     MASS,
     MU_MINUS,
@@ -34,22 +36,25 @@ from intarsia.core.simulation.showers import (
     leaked,
     radius,
 )
-from intarsia.core.simulation.trackfit import scattering
+from intarsia.core.simulation.store import Store, clear
 
+from .calorimeters import Calorimeter, behind, follow, taken
 from .geometry import Geometry, Sandwich
 
-ECAL_EM, ECAL_HADRON = 0.176, 0.125  # scintillator energy over incoming energy
-AHCAL_EM, AHCAL_HADRON = 0.0255, 0.0181  # e/h = 1.41 in both
+ECAL_EM, ECAL_HADRON = 0.176, 0.155  # scintillator energy over incoming energy: e/h = 1.14
+AHCAL_EM, AHCAL_HADRON = 0.0255, 0.0181  # 1.41
 ECAL_SPREAD = 0.10  # sigma(E) / E at 1 GeV, electrons
 HADRON_SPREAD = 0.50  # besides that of the electromagnetic share
 LEAD_CRITICAL = 7.43  # MeV (PDG)
 TILE_THRESHOLD = 0.16  # MeV, 0.3 of the most probable loss (0.53 MeV) of a muon in 3 mm
 EM_CORE, EM_HALO = 9.0, 50.0  # mm, half of the energy of core and halo within
 HADRON_EM, HADRON_WIDE = 12.0, 45.0
-RADIATIVE = 1.9e-6  # per mm: b of iron (PDG, 1 TeV) at 0.7 of its density
-SOFT = 200.0  # MeV; hadrons below leave their energy in the ECAL
-MINIMUM = 500.0  # MeV; slower muons do not count behind the AHCAL
-PER_GEV, MOST_SPOTS = 5.0, 400  # spots of a hadronic shower
+NUCLEON = 0.82  # their interaction length over that of pions (PDG), in lead as in iron
+FORWARD = 0.05  # cosine; what leaves at larger angles meets nothing
+SLOW = 600.0  # MeV; slower hadrons may stop before they collide: they are followed
+SLOWEST = 20.0  # MeV; slower neutrons leave next to nothing
+MOST_MUONS = 10  # behind the AHCAL
+PER_GEV, MOST_SPOTS = 8.0, 400  # spots of a hadronic shower
 
 
 class Rear(NamedTuple):
@@ -147,7 +152,7 @@ def _electromagnetic(
 def _ionise(
     r: Rear, state: Array, x: float, y: float, tx: float, ty: float, lengths: float
 ) -> None:
-    """The track of a charged hadron or muon, `lengths` pion interaction lengths long."""
+    """The track of a charged hadron, `lengths` pion interaction lengths long."""
     share = min(1.0, lengths / r.thick[1])
     mean = r.thick[2] / 6.0
     total = 0.0
@@ -170,7 +175,7 @@ def _hadronic(
     """A hadronic shower that begins `start` interaction lengths behind the ECAL's face."""
     gev = 1e-3 * e
     electromagnetic = electromagnetic_share(state, gev)
-    n = 8 + int(min(1.0 * MOST_SPOTS, PER_GEV * gev))
+    n = 15 + int(min(1.0 * MOST_SPOTS, PER_GEV * gev))
     seen = e * max(1.0 + HADRON_SPREAD * normals(state)[0] / math.sqrt(max(gev, 0.3)), 0.1)
     for _ in range(n):
         em = uniform(state) < electromagnetic
@@ -192,50 +197,29 @@ def _hadronic(
 
 
 @compiled
-def _through(r: Rear, state: Array, row: Array, muons: Array, n: int) -> int:
-    """Take a muon through ECAL and AHCAL: (x, y, tx, ty, p GeV/c, charge) at the AHCAL's back."""
-    energy = row[7]
-    tx, ty = row[4] / row[6], row[5] / row[6]
-    x, y, z = row[1], row[2], row[3]
-    slant = math.sqrt(1.0 + tx * tx + ty * ty)
-    layers = r.sizes[10]
-    for part in range(2):
-        length = r.sizes[1] if part == 0 else layers * r.sizes[6]
-        front = r.sizes[0] if part == 0 else r.sizes[5]
-        lost = r.thick[3] if part == 0 else layers * r.thick[7]
-        x0 = r.thick[0] if part == 0 else layers * r.thick[4]
-        half, centre = r.sizes[2 + 5 * part], r.sizes[4 + 5 * part]
-        middle = front - z + 0.5 * length
-        inside = abs(x + tx * middle - centre) < half and abs(y + ty * middle - centre) < half
-        x += tx * (front - z + length)
-        y += ty * (front - z + length)
-        z = front + length
-        if not inside:
-            continue
-        energy -= (lost + RADIATIVE * energy * length) * slant
-        if energy < MINIMUM:
-            return n
-        theta = scattering(1e-3 * (energy + M_MU), x0 * slant)
-        a, b = normals(state)
-        c, d = normals(state)
-        x += theta * length * (0.5 * a + 0.288675 * c)  # PDG 34.21: displacement and angle
-        y += theta * length * (0.5 * b + 0.288675 * d)
-        tx += theta * a
-        ty += theta * b
-    if n >= muons.shape[0]:
-        return n
-    out = muons[n]
-    out[0], out[1], out[2], out[3] = x, y, tx, ty
-    out[4] = 1e-3 * math.sqrt(energy * (energy + 2.0 * M_MU))
-    out[5] = 1.0 if row[0] == MU_PLUS else -1.0
-    return n + 1
+def _hadron(
+    r: Rear, state: Array, kind: int, x: float, y: float, tx: float, ty: float, e: float
+) -> None:
+    """A fast hadron at the ECAL's face: its track, and the shower of what that leaves of it."""
+    start = exponential(state) * (NUCLEON if kind in (PROTON, NEUTRON, LAMBDA) else 1.0)
+    if kind < NEUTRON:
+        before = min(start, r.thick[1])
+        lost = r.thick[3] * before / r.thick[1] + r.thick[7] * (start - before) / r.thick[5]
+        _ionise(r, state, x, y, tx, ty, start * min(1.0, e / lost))
+        e -= lost
+    rest = 0.0 if kind in (PROTON, NEUTRON, LAMBDA) else MASS[kind]
+    if e > 0.0 and start < r.thick[1] + r.sizes[10] * r.thick[5]:
+        _hadronic(r, state, x, y, tx, ty, e + 0.5 * rest, start)
 
 
 @compiled
-def respond(r: Rear, state: Array, left: Array, n: int, muons: Array) -> int:
-    """Signals of the `n` particles of `left` in `r.ecal` and `r.ahcal`; number of muons behind.
+def respond(
+    r: Rear, state: Array, left: Array, n: int, ecal: Store, ahcal: Store, muons: Array
+) -> int:
+    """Signals of fast showers of the `n` particles of `left` in `r.ecal` and `r.ahcal`.
 
-    muons: (m, 6), what `trackfit.cross` needs, at the back of the AHCAL.
+    Muons, slow hadrons and what meets the AHCAL only are put on the stacks of `ecal` and `ahcal`;
+    muons that miss both are written to `muons`, see `calorimeters.behind`: returns how many.
     """
     r.ecal[:, :] = 0.0
     r.ahcal[:, :, :] = 0.0
@@ -243,27 +227,37 @@ def respond(r: Rear, state: Array, left: Array, n: int, muons: Array) -> int:
     for i in range(n):
         row = left[i]
         kind, e = int(row[0]), row[7]
-        if row[6] < 0.05:
+        if row[6] < FORWARD or (kind >= NEUTRON and e < SLOWEST):
             continue
         tx, ty = row[4] / row[6], row[5] / row[6]
         gap = r.sizes[0] - row[3]
         x, y = row[1] + tx * gap, row[2] + ty * gap
         muon = kind in (MU_MINUS, MU_PLUS)
-        if not muon and max(abs(x - r.sizes[4]), abs(y - r.sizes[4])) > r.sizes[2]:
-            continue
-        if kind <= POSITRON:
+        if max(abs(x - r.sizes[4]), abs(y - r.sizes[4])) >= r.sizes[2]:
+            if not taken(ahcal, row, r.sizes[5], r.sizes[9], r.sizes[7]) and muon:
+                found = behind(muons, found, row, r.sizes[5] + r.sizes[10] * r.sizes[6])
+        elif muon or (kind > POSITRON and e < SLOW):
+            taken(ecal, row, r.sizes[0], r.sizes[4], r.sizes[2])
+        elif kind <= POSITRON:
             _electromagnetic(r, state, x, y, tx, ty, e)
-        elif muon:
-            _ionise(r, state, x, y, tx, ty, 1e9)
-            found = _through(r, state, row, muons, found)
-        elif e < SOFT:
-            if kind < NEUTRON:
-                _tower(r.ecal, r.sizes, x, y, 0.15 * min(e, 100.0))
         else:
-            start = exponential(state)
-            if kind < NEUTRON:
-                _ionise(r, state, x, y, tx, ty, start)
-            rest = 0.0 if kind in (PROTON, NEUTRON) else MASS[kind]
-            if start < r.thick[1] + r.sizes[10] * r.thick[5]:
-                _hadronic(r, state, x, y, tx, ty, e + 0.5 * rest, start)
+            _hadron(r, state, kind, x, y, tx, ty, e)
     return found
+
+
+def signals(
+    r: Rear, calorimeters: tuple[Calorimeter, Calorimeter], state: Array, left: Array, n: int
+) -> Array:
+    """What the `n` particles of `left` leave in `r.ecal` and `r.ahcal`; the muons behind, (m, 6).
+
+    Of a muon x, y, dx/dz, dy/dz, p in GeV/c and charge at the back of the AHCAL; MOST_MUONS at most.
+    """
+    ecal, ahcal = calorimeters
+    clear(ecal.store)
+    clear(ahcal.store)
+    muons = np.zeros((MOST_MUONS, 6))
+    found = respond(r, state, left, n, ecal.store, ahcal.store, muons)
+    towers, tiles, found = follow(ecal, ahcal, state, muons, found)
+    r.ecal[:] += towers.T
+    r.ahcal[:] += tiles
+    return muons[:found]

@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 from attrs import evolve, frozen
 
+from intarsia.core.errors import RunError
 from intarsia.core.events import Events, Table, cumulated
 from intarsia.core.simulation.compiled import Array
 from intarsia.core.simulation.materials import material
@@ -21,6 +22,7 @@ from intarsia.core.simulation.transport import transport
 from . import FASERCAL, upstream
 from .beam import energies, table
 from .buffers import Buffers, buffers
+from .calorimeters import Calorimeter, calorimeter, lost
 from .generations import GENERATION_B, SPECTROMETER
 from .geometry import Geometry
 from .interaction import (
@@ -37,11 +39,11 @@ from .interaction import (
 from .options import Options, options
 from .pileup import add_muons
 from .readout import cut, digitise, project, reconstruct, unravel
-from .rear import TILE_THRESHOLD, Rear, rear, respond
+from .rear import TILE_THRESHOLD, Rear, rear, signals
 from .spectrometer import tracks
 from .truth import LEAST_VOXELS, event_truth, label
 
-MOST_TRACKS = 10
+MOST_PARTICLES = 250_000  # waiting or leaving at a time; one of 7 TeV has 60,000
 BIRKS = 0.08718  # mm/MeV: 8.718e-3 cm/MeV, FASER's DetectorConstruction.cc
 GENERATION, TRANSPORT, READOUT, REAR, PILE_UP, DEAD = range(6)  # each has its own random numbers
 
@@ -60,6 +62,7 @@ class Workspace:
     slabs: Slabs
     rows: Array  # of a generator
     rear: Rear
+    calorimeters: tuple[Calorimeter, Calorimeter]
     store: Store
     buffers: Buffers
 
@@ -105,7 +108,8 @@ def workspace(mix: str, plastic: str) -> Workspace:
         SPECTROMETER,
         np.zeros((600, 6)),
         rear(g),
-        store(nx * ny * nz),
+        (calorimeter(g.ecal), calorimeter(g.ahcal)),
+        store(nx * ny * nz, particles=MOST_PARTICLES),
         buffers(nx, ny, nz, g.modules),
     )
 
@@ -152,6 +156,8 @@ def _event(space: Workspace, seed: int, number: int, chosen: Options) -> Row | N
     if voxels is None:
         return None
     behind = _behind(space, seeded(seed, number, REAR))
+    if lost(s, *(c.store for c in space.calorimeters)):
+        raise RunError(f"fasercal: event {number} of seed {seed} fills the buffers")
     named = event_truth(space.geometry, truth)
     return {**voxels, **behind, **{f"truth.{name}": v for name, v in named.items()}}
 
@@ -194,13 +200,11 @@ def _reconstructed(space: Workspace, seed: int, state: Array, chosen: Options) -
 
 def _behind(space: Workspace, state: Array) -> Row:
     """ECAL, AHCAL and muon tracks."""
-    r = space.rear
-    muons = np.zeros((MOST_TRACKS, 6))
-    n = respond(r, state, space.store.left, int(space.store.used[LEFT]), muons)
+    r, s = space.rear, space.store
+    muons = signals(r, space.calorimeters, state, s.left, int(s.used[LEFT]))
     tiles = r.ahcal.reshape(-1)
     hit = np.flatnonzero(tiles >= TILE_THRESHOLD)
-    back = space.geometry.ahcal.front + space.geometry.ahcal.depth
-    fitted = tracks(space.slabs, state, muons[:n], back)
+    fitted = tracks(space.slabs, state, muons, space.calorimeters[1].back)
     return {
         "ecal.energy": r.ecal[None].astype(np.float32),
         "ahcal.index": np.stack(np.unravel_index(hit, r.ahcal.shape), 1).astype(np.int16),
