@@ -22,11 +22,12 @@ from intarsia.core.simulation.store import (
 from intarsia.core.simulation.transport import transport
 
 PIONS = (particles.PI_PLUS, particles.PI_MINUS)
+CHARGED = (*PIONS, particles.K_PLUS, particles.K_MINUS, particles.PROTON)
 
 
 def test_pions_on_carbon_make_what_sibyll_says():
     s, state, energy = store(1), seeded(3, 0), 1e5
-    neutral, share, sideways = [], [], []
+    neutral, share, sideways, charged, fastest = [], [], [], [], []
     for _ in range(20_000):
         clear(s)
         interact(
@@ -36,12 +37,18 @@ def test_pions_on_carbon_make_what_sibyll_says():
         photons, pions = rows[:, 0] == particles.GAMMA, np.isin(rows[:, 0], PIONS)
         neutral.append(photons.sum() / 2)
         share.append(rows[photons, 7].sum() / energy)
+        slow = (rows[:, 0] == particles.PROTON) & (rows[:, 7] < 1e3)  # of the nucleus: not Sibyll's
+        charged.append((np.isin(rows[:, 0], CHARGED) & ~slow).sum())
+        pairs = rows[photons, 7].reshape(-1, 2).sum(1)  # the photons of a pi0 come together
+        fastest.append(max(rows[~photons, 7].max(initial=0.0), pairs.max(initial=0.0)) / energy)
         p = np.sqrt(rows[pions, 7] * (rows[pions, 7] + 2 * particles.M_PI))
         sideways += list(p * np.hypot(rows[pions, 4], rows[pions, 5]))
     # Sibyll 2.3e, 100 GeV: pi0, their share of the energy, transverse momentum of charged ones, MeV
     assert np.mean(neutral) == pytest.approx(4.5, rel=0.1)
     assert np.mean(share) == pytest.approx(0.26, rel=0.1)
     assert np.mean(sideways) == pytest.approx(330, rel=0.1)
+    assert np.mean(charged) == pytest.approx(8.7, rel=0.1)
+    assert np.mean(fastest) == pytest.approx(0.365, rel=0.1)
 
 
 @pytest.mark.slow

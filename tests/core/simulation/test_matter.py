@@ -181,6 +181,24 @@ def test_hadronic_collisions_make_no_energy():
                 assert made.sum() + spot <= energy + rest + 1e-6
 
 
+@pytest.mark.parametrize("kind", [particles.PI_PLUS, particles.PROTON])
+@pytest.mark.parametrize("energy", [50.0, 500.0, 5e3, 1e5])
+def test_collisions_lose_no_more_than_frees_some_nucleons(kind, energy):
+    s, state, made = store(10), seeded(3, 0), []
+    rest = 0.0 if kind == particles.PROTON else particles.M_PI
+    for _ in range(2000):
+        clear(s)
+        spot = hadronic.interact(
+            s.stack, s.used, state, kind, (0.0, 0.0, 0.0), (0.0, 0.0, 1.0), energy, 1.0
+        )
+        rows = s.stack[: s.used[0]]
+        nucleons = np.isin(rows[:, 0], (particles.PROTON, particles.NEUTRON))
+        masses = np.where(nucleons, 0.0, particles.MASS[rows[:, 0].astype(int)])
+        made.append((rows[:, 7] + masses).sum() + spot)
+    # 8 MeV for each of at most twelve nucleons of carbon, and 60 MeV that excite what is left
+    assert 0.0 < energy + rest - np.mean(made) < 12 * 8 + 60
+
+
 def test_two_body_decays_conserve_four_momentum():
     state = seeded(4, 0)
     for mass, energy, m1, m2 in [(0.5, 0.5, 0.1, 0.2), (1.0, 50.0, 0.1, 0.0), (0.135, 9, 0, 0)]:
