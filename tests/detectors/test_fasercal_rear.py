@@ -121,7 +121,7 @@ def test_slow_particles_stop_in_the_ecal():
 
 
 @pytest.mark.parametrize("kind", [PI_PLUS, PROTON, NEUTRON])
-@pytest.mark.parametrize("energy", [4e3, 8e3, 2e4])
+@pytest.mark.parametrize("energy", [5e3, 1e4, 2e4])
 def test_fast_hadrons_leave_what_the_transport_leaves(kind, energy):
     n = 600
     ecal, layers, _ = shot(kind, energy, n)
