@@ -64,7 +64,7 @@ def _picture(path: Path, n: int, out: Path, plugin: list[Path]) -> None:
     from intarsia.core.report import event_picture
 
     events = file.read(n, n + 1)
-    event_picture.save(events, detector, out)
+    event_picture.save(events, detector, out, origin=event_picture.origin(file.provenance))
     say(f"{out}: event {n} of {path} ({file.detector}, {events.keys[0]})")
     for name, value in file.provenance.items():
         say(f"  {name}: {_listed(value) if isinstance(value, Mapping) else value}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ class _Drawn:
 
     detector: Detector
     event: Events
+    origin: str
     grids: Sequence[VoxelGrid]
     norms: dict[str, LogNorm]
 
@@ -48,24 +49,30 @@ class _Drawn:
         return min(s[0] for s in spans), max(s[1] for s in spans)
 
 
-def save(events: Events, detector: Detector, path: Path, event: int = 0) -> Path:
+def save(events: Events, detector: Detector, path: Path, event: int = 0, origin: str = "") -> Path:
     """Write a PNG of event number `event` of `events` to `path`, which is returned.
 
     Voxel streams in mm, seen from three sides and in space, where they stand in the detector;
     tracks as lines; arrays as heat maps. A detector without voxels shows arrays, points and
-    tracks only. Works on empty streams.
+    tracks only. Works on empty streams. origin: how the event came about, for the heading.
     """
     one = events.slice(event, event + 1)
     grids = [s for s in detector.streams if isinstance(s, VoxelGrid)]
     if shown := detector.display:
         grids.sort(key=lambda g: g.name != shown.stream)
-    drawn = _Drawn(detector, one, grids, {})
+    drawn = _Drawn(detector, one, origin, grids, {})
     for grid in grids:
         same = [g for g in grids if g.columns[0].unit == grid.columns[0].unit]
         drawn.norms[grid.name] = charge_norm(np.concatenate([drawn.charge(g) for g in same]))
     with styled():
         figure = _with_grids(drawn) if grids else _without_grids(drawn)
         return save_png(figure, path)
+
+
+def origin(provenance: Mapping[str, Any]) -> str:
+    """What a picture says of events of that `provenance`; of measured ones nothing."""
+    said = {"fast": "fast simulation", "sample": "drawn at random"}
+    return said.get(provenance.get("simulation", ""), "")
 
 
 def _with_grids(drawn: _Drawn) -> Figure:
@@ -130,7 +137,8 @@ def _heading(drawn: _Drawn) -> str:
             words.append(f"{truth.name} {known}".replace("_", " "))
     hits = ", ".join(f"{int(event.streams[g.name].offsets[-1])} in {g.name}" for g in drawn.grids)
     told = f"   true {', '.join(words)}" if words else ""
-    return f"{drawn.detector.name}, event {event.keys[0]}{told}" + (
+    origin = f" ({drawn.origin})" if drawn.origin else ""
+    return f"{drawn.detector.name}{origin}, event {event.keys[0]}{told}" + (
         f"   hits: {hits}" if hits else ""
     )
 

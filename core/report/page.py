@@ -18,6 +18,7 @@ from intarsia.core.metrics import RESAMPLES
 from intarsia.core.store import atomic
 
 from . import class_tables, figures, over_seeds, tables, words
+from .event_picture import origin
 from .event_picture import save as save_event
 from .run_data import RunData, read
 from .style import save_png, styled
@@ -241,7 +242,8 @@ def _pictures(run: RunData) -> Part:
         if name.isdecimal() and int(name) < len(run.events):
             event = run.events.take([int(name)])
             called = event.keys[0]
-            path = save_event(event, run.detector, folder / f"event-{name}.png")
+            path = folder / f"event-{name}.png"
+            save_event(event, run.detector, path, origin=origin(run.events.provenance))
             shown.append(_embedded(path, f"Test event {called} as measured."))
         for path in from_arrays(arrays, run.detector, folder, f"event-{name}"):
             shown.append(_embedded(path, _caption(path.stem, called)))

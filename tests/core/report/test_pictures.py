@@ -57,6 +57,18 @@ def test_the_same_event_gives_the_same_picture(toy, tmp_path):
     assert a.read_bytes() == b.read_bytes()
 
 
+def test_a_picture_says_where_its_event_comes_from(toy, tmp_path):
+    assert event_picture.origin({"simulation": "fast", "seed": 1}) == "fast simulation"
+    assert event_picture.origin({"simulation": "sample"}) == "drawn at random"
+    assert event_picture.origin({"files": 3}) == ""
+    sample, said = events(toy, 1, seed=1), "fast simulation"
+    plain = event_picture.save(sample, toy, tmp_path / "a.png")
+    assert (
+        event_picture.save(sample, toy, tmp_path / "b.png", origin=said).read_bytes()
+        != plain.read_bytes()
+    )
+
+
 def test_an_empty_event_is_drawn(toy, tmp_path):
     shown = evolve(toy, display=Display(stream="cubes", column="pixels"))
     sample = events(shown, 1, seed=1)
