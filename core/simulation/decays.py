@@ -24,10 +24,12 @@ ELECTRON, MUON, TAU = 0.000511, 0.105658, 1.77693
 ETA, ETA_PRIME, OMEGA, PHI, RHO, K_STAR = 0.54786, 0.95778, 0.78266, 1.01946, 0.7753, 0.8917
 DELTA, LAMBDA = 1.232, 1.11568
 SIGMA_PLUS, SIGMA_ZERO, SIGMA_MINUS = 1.18937, 1.19264, 1.19745
-NUMBERS = (22, 111, 211, 221, 223, 311, 321, 331, 333, 2112, 2212, 3112, 3122, 3212, 3222)
+XI_ZERO, XI_MINUS, OMEGA_MINUS = 1.31486, 1.32171, 1.67245
+NUMBERS = (22, 111, 211, 221, 223, 311, 321, 331, 333, 2112, 2212, 3112, 3122, 3212, 3222, 3312,
+           3322, 3334)  # fmt: skip
 MASSES = (
     *(0.0, PI0, PI, ETA, OMEGA, K0, K, ETA_PRIME, PHI),
-    *(N, P, SIGMA_MINUS, LAMBDA, SIGMA_ZERO, SIGMA_PLUS),
+    *(N, P, SIGMA_MINUS, LAMBDA, SIGMA_ZERO, SIGMA_PLUS, XI_MINUS, XI_ZERO, OMEGA_MINUS),
 )
 SYSTEM = 9000113  # several particles in one row, about to decay
 NEUTRINOS = 9000016  # two neutrinos in one row, which nobody sees
@@ -160,7 +162,7 @@ def _light_meson(state: Array, rows: Array, i: int, n: int, pdg: int, sign: int)
 
 @compiled
 def _baryon(state: Array, rows: Array, i: int, n: int, pdg: int, sign: int) -> int:
-    """Decay of Delta, charged Sigma (at once, though it flies cm) or Sigma0 in row `i`.
+    """Decay of Delta, Sigma0 or, at once though they fly cm, charged Sigma, Xi or Omega in row `i`.
 
     sign: -1 for the antiparticle.
     """
@@ -180,6 +182,16 @@ def _baryon(state: Array, rows: Array, i: int, n: int, pdg: int, sign: int) -> i
         return two_body(state, rows, i, n, N, PI0, to_n, 111, c)
     if pdg == 3212:
         return two_body(state, rows, i, n, LAMBDA, 0.0, sign * 3122, 22, c)
+    if pdg == 3322:
+        return two_body(state, rows, i, n, LAMBDA, PI0, sign * 3122, 111, c)
+    if pdg == 3312:
+        return two_body(state, rows, i, n, LAMBDA, PI, sign * 3122, -sign * 211, c)
+    if pdg == 3334:
+        if r < 0.678:
+            return two_body(state, rows, i, n, LAMBDA, K, sign * 3122, -sign * 321, c)
+        if r < 0.914:
+            return two_body(state, rows, i, n, XI_ZERO, PI, sign * 3322, -sign * 211, c)
+        return two_body(state, rows, i, n, XI_MINUS, PI0, sign * 3312, 111, c)
     return n
 
 

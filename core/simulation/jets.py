@@ -1,8 +1,10 @@
 """Hadrons from a nucleon that lost a quark: remains, gluons, strings and decays, in GeV.
 
 A quark of the sea leaves its partner behind: an antiquark goes into a meson, a quark into a baryon.
-A gluon splits each string in two, with half of its momentum at the end of either. Quarks and hadrons
-add up, so that charge, baryon number and the quark flavours are conserved, as is four-momentum.
+Charm that a Z strikes comes from a gluon of the nucleon: its partner ends the string and the nucleon's
+own quarks stay a baryon, except that a left-behind c at times takes two of them. A radiated gluon
+splits a string in two, with half of its momentum at the end of either. Quarks and hadrons add up, so
+that charge, baryon number and the quark flavours are conserved, as is four-momentum.
 """
 # mypy: disable-error-code="no-any-return"
 
@@ -20,19 +22,27 @@ from .vectors import boost, rotate
 
 TRIES = 20
 CHARM_NEEDS, DIQUARK_NEEDS = 1.9, 1.0  # GeV, what a string with such an end needs more than others
+# A left-behind c ends in a baryon with probability PARTNER_BARYON + (PARTNER_MASS / W)^2, the second
+# where there is no room for meson and nucleon; tuned to Pythia 8 at 100 GeV to 5 TeV
+PARTNER_BARYON, PARTNER_MASS = 0.05, 6.0  # GeV
 
 
 @compiled
-def remains(state: Array, proton: bool, struck: int, sea: bool) -> tuple[int, int, float]:
+def remains(state: Array, w: float, proton: bool, struck: int, sea: bool) -> tuple[int, int, float]:
     """End of the string and hadron left when quark `struck` is hit: (end, PDG number, mass).
 
-    struck: as the ends of `strings`, negative for an antiquark. sea: whether a quark is of the sea.
-    The PDG number is 0 if a diquark is all that is left.
+    w: mass of all hadrons, GeV. struck: as the ends of `strings`, negative for an antiquark. sea:
+    whether a quark is of the sea. The PDG number is 0 if a diquark is all that is left.
     """
     if struck > 0 and not sea:
         return (11 if struck == 2 else 12) if proton else (11 if struck == 1 else 10), 0, 0.0
     valence = 2 if (uniform(state) < 2.0 / 3.0) == proton else 1
     pair = 11 if (valence == 2) == proton else (12 if proton else 10)
+    if abs(struck) == 4:
+        joins = PARTNER_BARYON + (PARTNER_MASS / w) ** 2
+        if struck > 0 or uniform(state) > joins:
+            pdg, mass = baryon(state, pair, valence)
+            return -struck, pdg, mass
     if struck > 0:
         pdg, mass = meson(state, valence, struck)
         return pair, pdg, mass
@@ -74,7 +84,7 @@ def _attempt(
     spare: Array, rows: Array,
 ) -> int:  # fmt: skip
     first = CHARM_NEEDS if abs(current) == 4 else 0.0
-    last = (DIQUARK_NEEDS if end >= 10 else 0.0) + extra_mass
+    last = (DIQUARK_NEEDS if end >= 10 else (CHARM_NEEDS if abs(end) == 4 else 0.0)) + extra_mass
     n = radiate(state, w, first, last, chain, spare)
     made, forward = 0, current
     for i in range(n - 1):

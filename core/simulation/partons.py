@@ -4,7 +4,8 @@ Glück, Reya and Vogt, Z. Phys. C 67 (1995) 433: the published parametrisation o
 set, for 1e-5 < x < 1 and 0.4 < Q2 < 1e6 GeV2. It is older than the data that fixed the sea about
 x = 0.1, so it is corrected to NNPDF2.3 LO (arXiv:1207.1303) by two smooth functions of x of our own,
 good to about 10 % for 0.01 < x < 0.5. Charm in the nucleon is made of gluons: its density is that of
-strange quarks with a rise of our own, so that neutral currents make as much charm as in Pythia.
+strange quarks with a rise of our own, so that neutral currents make as much charm as in Pythia 8 by
+neutrinos and antineutrinos together, with what Pythia makes there of bottom and of radiated gluons.
 """
 # mypy: disable-error-code="no-any-return"
 
@@ -14,7 +15,7 @@ import math
 
 from .compiled import compiled
 
-M_CHARM, CHARM = 1.43, 0.50  # GeV; share of charmed quarks to strange ones
+M_CHARM, CHARM = 1.43, 0.43  # GeV; share of charmed quarks to strange ones
 START, LAMBDA2 = 0.23, 0.2322**2  # GeV2, where the evolution starts; QCD scale
 
 
@@ -91,4 +92,4 @@ def charmed(x: float, q2: float) -> float:
     xi = x * (1.0 + threshold / q2)
     if xi >= 1.0:
         return 0.0
-    return CHARM * math.log(1.0 + q2 / threshold) ** 0.6 * densities(xi, q2)[4]
+    return CHARM * math.log(1.0 + q2 / threshold) ** 0.7 * densities(xi, q2)[4]

@@ -12,6 +12,7 @@ from typing import Any
 
 from intarsia.core.errors import RunError
 
+from .charm import SPECIES
 from .compiled import Array
 from .random import bits, uniform
 
@@ -19,9 +20,8 @@ Q2_MIN = 1.0  # GeV2, as in `dis`
 LARGEST_SEED = 900_000_000
 TRIES = 1000
 LEPTON = 5  # entry of the scattered lepton in Pythia's list, or the next one
-CHARMED = (421, 411, 431, 4122)
 # Left for others to decay: what the transport follows, the tau and charmed hadrons
-WHOLE = (111, 130, 310, 3122, 15, *CHARMED)
+WHOLE = (111, 130, 310, 3122, 15, *SPECIES)
 # Shares of neutrons among the nucleons struck, isoscalar target, from Pythia's own cross sections
 NEUTRONS = {(1, True): 0.65, (-1, True): 0.37, (1, False): 0.52, (-1, False): 0.50}
 
@@ -34,6 +34,7 @@ SETTINGS = (
     "WeakZ0:gmZmode = 2",
     f"PhaseSpace:Q2Min = {Q2_MIN}",
     "PhaseSpace:mHatMin = 1.",  # else x > 0.08 at 100 GeV
+    "PhaseSpace:pTHatMinDiverge = 0.5",  # the least; else Q2 (1 - y) > 1 GeV2, so no y near 1
     "SpaceShower:dipoleRecoil = on",
     "SpaceShower:pTmaxMatch = 2",
     "PDF:lepton = off",
@@ -133,7 +134,7 @@ def _record(event: Any, rows: Array) -> tuple[int, int, float, float, float]:
         rows[row] = (
             particle.px(), particle.py(), particle.pz(), particle.e(), particle.id(), particle.m()
         )  # fmt: skip
-        heavy = particle.id() if abs(particle.id()) in CHARMED else heavy
+        heavy = particle.id() if abs(particle.id()) in SPECIES else heavy
     energy, mass = beam.e(), nucleon.m()
     given = energy - rows[0, 3]
     q2 = rows[0, :3] @ rows[0, :3] + energy**2 - 2.0 * energy * rows[0, 2] - given**2

@@ -191,7 +191,7 @@ def _close(
 ) -> int:  # fmt: skip
     """The last two hadrons of a string, from light-cone momenta `plus` and `minus`; 0 if they
     cannot be, else the number of hadrons."""
-    new = new_quark(state, abs(forward) == 4)
+    new = new_quark(state, abs(forward) == 4 or abs(backward) == 4)
     kx, ky = normals(state)
     p1, m1, _ = _hadron(state, forward, new)
     p2, m2, _ = _hadron(state, backward, new)
@@ -208,6 +208,12 @@ def _close(
 
 
 @compiled
+def _excess(end: int) -> float:
+    """Mass in GeV that a string needs for hadrons of its `end`, more than for light quarks."""
+    return 1.5 if abs(end) == 4 else (0.8 if abs(end) >= 10 else 0.0)
+
+
+@compiled
 def _attempt(
     state: Array, w: float, forward: int, backward: int, extra: int, extra_mass: float, rows: Array
 ) -> int:
@@ -216,8 +222,7 @@ def _attempt(
     fx = fy = bx = by = 0.0  # transverse momenta of the ends
     first = extra != 0
     while True:
-        heavy = (0.8 if abs(backward) >= 10 else 0.0) + (1.5 if abs(forward) == 4 else 0.0)
-        heavy += 0.8 if abs(forward) >= 10 else 0.0
+        heavy = _excess(forward) + _excess(backward)
         if not first and plus * minus < (2.05 + 0.6 * uniform(state) + heavy) ** 2:
             break
         kx, ky = normals(state)
@@ -229,7 +234,7 @@ def _attempt(
             pdg, mass, end = _break(state, forward if ahead else backward)
         hx, hy = (fx + kx, fy + ky) if ahead else (bx + kx, by + ky)
         mt2 = mass * mass + hx * hx + hy * hy
-        charm = ahead and abs(forward) == 4
+        charm = not first and abs(forward if ahead else backward) == 4
         z = _charm_share(state) if charm else _light_share(state, mt2)
         p = z * plus if ahead else mt2 / (z * minus)
         m = mt2 / p

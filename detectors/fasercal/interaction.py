@@ -14,19 +14,13 @@ from intarsia.core.simulation import charm, decays
 from intarsia.core.simulation.compiled import Array, allocating, compiled
 from intarsia.core.simulation.hadronic import BINDING, neutral_pion, nucleon
 from intarsia.core.simulation.medium import Medium
-from intarsia.core.simulation.particles import (
-    ELECTROMAGNETIC,
-    HADRONIC,
-    MASS,
-    MUONIC,
-    NOT_FOLLOWED,
-    PI_ZERO,
-    kind_of,
-)  # fmt: skip
+from intarsia.core.simulation.particles import HADRONIC, MASS, NOT_FOLLOWED, PI_ZERO, kind_of
 from intarsia.core.simulation.random import exponential, isotropic, uniform
 from intarsia.core.simulation.spectrum import draw_energy
 from intarsia.core.simulation.store import Store, cell_of, deposit, locate, push
 from intarsia.core.simulation.vectors import Vector
+
+from . import labels
 
 # Columns of the truth of an event; P_* are three numbers in the beam frame, GeV
 NEUTRINO, CHARGED, ENERGY, WEIGHT, VERTEX, CHARM, TAU_MODE = 0, 1, 2, 3, 4, 7, 8
@@ -36,6 +30,8 @@ TAU_FLIGHT = 0.08703  # mm, c tau (PDG: 290.3 fs)
 MIP = 0.195  # MeV/mm, of a tau or charmed hadron on its way
 STRIDE = 2.0  # mm
 FRAGMENT = 40.0  # MeV, mean energy of nucleons out of the struck nucleus
+
+_clearer, _of_tau = compiled(labels.clearer), compiled(labels.of_tau)
 
 
 @compiled
@@ -158,20 +154,13 @@ def _charmed(
     rows[0] = row
     gamma_beta = math.sqrt(row[3] * row[3] - row[5] * row[5]) / row[5]
     length = exponential(state) * charm.FLIGHT[which] * gamma_beta
-    end = _fly(bank, medium, at, _way(row, c, s), length, -1 if which == 0 else HADRONIC)
+    category = -1 if charm.neutral(which) else HADRONIC
+    end = _fly(bank, medium, at, _way(row, c, s), length, category)
     n, decay = charm.decay_charm(state, rows, 0, 1)
     n = decays.decay_resonances(state, rows, n)
     for j in range(n):
         _to_stack(bank.stack, bank.used, state, rows[j], end, c, s, 1.0)
     return decay
-
-
-@compiled
-def _clearer(a: int, b: int) -> int:
-    """Of two decays of charmed hadrons (0: none) the one that counts: a muon's, then an electron's."""
-    if a == 2 or b == 2:
-        return 2
-    return 1 if a == 1 or b == 1 else max(a, b)
 
 
 @allocating
@@ -186,8 +175,7 @@ def _tau(
     n, mode = decays.decay_tau(state, rows, 0, 1, sign)
     truth[8] = mode
     length = exponential(state) * TAU_FLIGHT * math.sqrt(row[3] ** 2 - row[5] ** 2) / row[5]
-    category = ELECTROMAGNETIC if mode == 1 else (MUONIC if mode == 2 else HADRONIC)
-    end = _fly(bank, medium, at, _way(row, c, s), length, category)
+    end = _fly(bank, medium, at, _way(row, c, s), length, _of_tau(mode))
     for j in range(n):
         _to_stack(bank.stack, bank.used, state, rows[j], end, c, s, 1.0)
         if not _unseen(int(rows[j, 4])):

@@ -6,6 +6,7 @@ Source: saulam/faserDL, branch develop_saul a2f4197 (utils/pdg.py, dataset/datas
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import reduce
 
 import numpy as np
 
@@ -29,8 +30,13 @@ def category(pdg: Array, tau_mode: int) -> Array:
     found = np.full(len(kind), 2)
     found[np.isin(kind, ELECTROMAGNETIC)] = 0
     found[kind == 13] = 1
-    found[kind == 15] = {1: 0, 2: 1}.get(tau_mode, 2)
+    found[kind == 15] = of_tau(tau_mode)
     return found
+
+
+def of_tau(mode: int) -> int:
+    """Class of ``category`` of a tau by its decay, 1 to an electron, 2 to a muon."""
+    return 0 if mode == 1 else 1 if mode == 2 else 2
 
 
 def flavour(charged: bool, neutrino: int, tau_mode: int) -> int:
@@ -46,10 +52,16 @@ def flavour(charged: bool, neutrino: int, tau_mode: int) -> int:
 
 def charm(charmed: bool, products: Iterable[int]) -> int:
     """Class of ``charm`` by the decay products: a muon counts before an electron."""
-    kinds = {abs(int(p)) for p in products}
     if not charmed:
         return 0
-    return 2 if 13 in kinds else 1 if 11 in kinds else 3
+    return reduce(clearer, ({11: 1, 13: 2}.get(abs(int(p)), 3) for p in products), 3)
+
+
+def clearer(a: int, b: int) -> int:
+    """Of two classes of ``charm`` the one that counts: a muon's, then an electron's."""
+    if a == 2 or b == 2:
+        return 2
+    return 1 if a == 1 or b == 1 else max(a, b)
 
 
 def known(values: Array) -> Array:

@@ -67,6 +67,8 @@ def test_an_interaction_depends_on_its_random_numbers_alone():
 # Pythia makes charm of gluons as well, softly, the more the higher the energy; charm is compared
 # where most of it comes from the neutrino. Its species are compared with GENIE's below.
 SOFT = {"charmed"} | {f"charm_{c}" for c in CHARMED}
+# Compared from 100 GeV on: near its thresholds hadronisation differs more, see the documentation
+SLOW = {"pi0", "electromagnetic", "kaons", "charm"}
 
 
 @pytest.mark.parametrize("energy", ENERGIES)
@@ -76,7 +78,7 @@ def test_averages_are_within_a_tenth_of_pythias(kind, energy):
     ours = averages(*sample(BUILTIN, energy, *KINDS[kind], 4000), energy)
     far = {}
     for name, (value, error) in ours.items():
-        if name in SOFT:
+        if name in SOFT or (energy < 100.0 and name in SLOW):
             continue
         expected, their_error = theirs[name]
         allowed = 0.10 * expected + 2.0 * (error**2 + their_error**2) ** 0.5
@@ -118,6 +120,22 @@ GRV94 = {
     (0.6, 4.0): (0.183941, 0.0347035, 0.000523142, 0.000925576, 0.000560607),
 }
 NNPDF = {0.01: (0.3023, 0.7455), 0.1: (0.8422, 0.1827), 0.3: (0.6539, 0.0322)}  # valence, light sea
+
+
+@pytest.mark.parametrize("kind", ["numu_nc", "numubar_nc"])
+@pytest.mark.parametrize("energy", ENERGIES[1:])
+def test_charm_of_neutral_currents_is_pythias_and_mostly_mesons(kind, energy):
+    theirs = REFERENCE[f"{kind} {energy:g}"]
+    ours = averages(*sample(BUILTIN, energy, *KINDS[kind], 30_000), energy)
+    for name in ("charm", "charm_421", "charm_4122", "charmed"):
+        (value, error), (expected, their_error) = ours[name], theirs[name]
+        allowed = 0.10 * expected + 2.0 * (error**2 + their_error**2) ** 0.5
+        assert value == pytest.approx(expected, abs=allowed), name
+    # its mesons as in charged currents: GENIE's
+    mesons = [ours[f"charm_{c}"] for c in CHARMED[:3]]
+    whole = sum(value for value, _ in mesons)
+    for (value, error), share in zip(mesons, (0.603, 0.235, 0.162), strict=True):
+        assert value / whole == pytest.approx(share, abs=0.10 * share + 2 * error / whole)
 
 
 @pytest.mark.parametrize(("x", "q2"), GRV94)
@@ -167,8 +185,12 @@ def test_remains_have_the_quarks_that_are_left():
         for proton in (True, False):
             for struck, sea in ((1, False), (2, False), (1, True), (2, True), (3, True), (4, True),
                                 (-1, True), (-2, True), (-3, True), (-4, True)):  # fmt: skip
-                end, pdg, mass = jets.remains(state, proton, struck, sea)
+                end, pdg, mass = jets.remains(state, 15.0, proton, struck, sea)
                 hadron = round(3 * Particle.from_pdgid(pdg).charge) if pdg else 0
-                left = hadron + (pairs[end] if end >= 10 else quarks[end])
+                left = hadron + (pairs[end] if end >= 10 else np.sign(end) * quarks[abs(end)])
                 assert left == 3 * proton - np.sign(struck) * quarks[abs(struck)]
                 assert (mass > 0) == (pdg != 0)
+                baryons = (2 if end >= 10 else np.sign(end)) + 3 * (pdg > 1000)
+                assert baryons == 3 - np.sign(struck)
+                if abs(struck) == 4:  # its partner is at the end, or in the hadron
+                    assert (end == -struck) != str(abs(pdg)).startswith("4")

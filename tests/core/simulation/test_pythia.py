@@ -8,6 +8,7 @@ import pytest
 from averages import STORED, averages, sample
 
 from intarsia.core.errors import RunError
+from intarsia.core.simulation.charm import SPECIES
 from intarsia.core.simulation.neutrinos import generator
 from intarsia.core.simulation.random import seeded
 
@@ -47,6 +48,18 @@ def test_four_momentum_is_conserved_and_particles_are_on_shell(pythia, energy):
             mass = np.sqrt(hadrons[3] ** 2 - (hadrons[:3] ** 2).sum())
             assert w == pytest.approx(mass, rel=1e-5)
             assert 0 < x < 1
+
+
+def test_every_charmed_hadron_is_left_whole_and_counted(pythia):
+    rows, found = np.zeros((600, 6)), set()
+    for i in range(4000):
+        n, counted, *_ = pythia(seeded(6, i), 2000.0, -14, True, rows)
+        size = np.abs(rows[1:n, 4]).astype(int)
+        made = size[((size >= 400) & (size < 500)) | ((size >= 4000) & (size < 5000))]
+        assert set(made) <= set(SPECIES)
+        assert (abs(counted) in made) if len(made) else counted == 0
+        found.update(map(int, made))
+    assert found >= {4132, 4232}  # as well as D and Lambda_c
 
 
 def test_an_interaction_depends_on_its_random_numbers_alone(pythia):
