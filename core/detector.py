@@ -9,9 +9,8 @@ from attrs import Attribute, asdict, field, frozen
 from attrs.validators import instance_of, matches_re
 
 from .augmentation import Augmentation, crooked, unsuitable
-from .errors import DeclarationError, suggest
+from .errors import DeclarationError, spell, suggest
 from .streams import Axis, Column, Label, Stream, VoxelGrid, name_field
-from .structure import spell
 
 __all__ = [
     "Augmentation",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Any
 
 
 class IntarsiaError(Exception):
@@ -42,3 +43,14 @@ def suggest(word: str, known: Iterable[str]) -> str:
         small = {name.lower(): name for name in names}
         near = [small[name] for name in get_close_matches(word.lower(), small, n=1)]
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def spell(value: Any) -> str:
+    """`value` as a message shows it."""
+    if value is None:
+        return "empty"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return "a mapping"
+    return repr(list(value)) if isinstance(value, tuple) else repr(value)

@@ -14,13 +14,12 @@ from typing import Any
 from attrs import evolve, fields
 
 from .detector import Detector
-from .errors import DeclarationError, EventError, IntarsiaError, PluginError, suggest
+from .errors import DeclarationError, EventError, IntarsiaError, PluginError, spell, suggest
 from .faults import Fault
 from .manifest import find_manifest, read_manifest
 from .plugins import Registry
 from .recipe import Instance, Model
 from .streams import VoxelGrid
-from .structure import spell
 from .task import Needs
 from .yaml import Steps
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import attrs
 
-from .errors import PluginError, RecipeError
+from .errors import PluginError, RecipeError, spell
 from .faults import Fault, key_of
 from .plugins import Registry
 from .recipe import Instance, Recipe
 from .recipe_check import check
 from .recipe_tree import OWN_KEYS, assembled, find, scales, written
-from .structure import spell, structure
+from .structure import structure
 from .yaml import Place, Tree
 from .yaml import dump as to_yaml
 

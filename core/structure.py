@@ -19,7 +19,7 @@ import cattrs
 from cattrs.errors import BaseValidationError, IterableValidationError
 from cattrs.gen import make_dict_structure_fn, override
 
-from .errors import suggest
+from .errors import spell, suggest
 from .faults import Fault, Step, WrongValueError, faults, key_of
 from .yaml import Steps
 
@@ -46,17 +46,6 @@ def structure(
         return _converter().structure(values, kind), []
     except (WrongValueError, BaseValidationError) as error:
         return None, list(faults(error, steps, tuple(also)))
-
-
-def spell(value: Any) -> str:
-    """`value` as a message shows it."""
-    if value is None:
-        return "empty"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, dict):
-        return "a mapping"
-    return repr(list(value)) if isinstance(value, tuple) else repr(value)
 
 
 @cache
