@@ -244,6 +244,22 @@ def test_options_that_are_wrong_are_named():
     ):
         with pytest.raises(RunError, match=name):
             make(1, 0, 1, **{name: value})
+    for name, value, message in (
+        ("iterations", True, "option 'iterations' must be a whole number, like 8, not true"),
+        ("iterations", 1001, "iterations must be a whole number from 0 to 1000"),
+        ("dead", False, "option 'dead' must be a number, like 0.0, not false"),
+        ("noise", float("nan"), "noise must be a number from 0 to 100"),
+        ("spectrum", 5, "option 'spectrum' must be text, not 5"),
+        ("generator", None, "option 'generator' must be text, like 'builtin', not empty"),
+        (
+            "plastic",
+            "pvt",
+            "there is no plastic 'pvt'; did you mean 'PVT'? (known: PVT, FASERG4 plastic)",
+        ),
+    ):
+        with pytest.raises(RunError) as caught:
+            make(1, 0, 1, **{name: value})
+        assert str(caught.value) == f"fasercal: {message}"
 
 
 def test_noise_and_dead_fibres_make_more_and_fewer_voxels():

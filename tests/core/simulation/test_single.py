@@ -6,21 +6,29 @@ import numpy as np
 import pytest
 
 from intarsia.core.simulation import ionisation, particles
+from intarsia.core.simulation.charged import follow_charged
+from intarsia.core.simulation.electromagnetic import COMPTON_CUT
+from intarsia.core.simulation.electrons import follow_electron
 from intarsia.core.simulation.field import BENDING, CHARGE, bend
 from intarsia.core.simulation.materials import material
 from intarsia.core.simulation.medium import Layer, medium
+from intarsia.core.simulation.neutral import follow_neutral
+from intarsia.core.simulation.photons import follow_photon
 from intarsia.core.simulation.random import seeded
 from intarsia.core.simulation.store import (
     CELLS,
     COLUMNS,
     DELTA,
     FAMILIES,
+    GENERATION,
     HIP,
+    KIND,
     LOST,
     LOW,
     MICHEL,
     MIP,
     SHOWER,
+    WAITING,
     clear,
     store,
 )  # fmt: skip
@@ -179,3 +187,100 @@ def test_hashed_cells_are_the_cells():
             n = s.used[CELLS]
             found.append((s.cell[:n].tobytes(), s.deposit[:n].tobytes()))
         assert found[0] == found[1]
+
+
+AIR = block("air", 200, 500.0)
+FOLLOW = {
+    particles.GAMMA: follow_photon,
+    **dict.fromkeys((particles.ELECTRON, particles.POSITRON), follow_electron),
+    **dict.fromkeys(range(particles.MU_MINUS, particles.NEUTRON), follow_charged),
+    **dict.fromkeys(range(particles.NEUTRON, len(particles.PDG)), follow_neutral),
+}
+
+
+def followed(where, kind, energy, own, events=30):
+    """Kinds and generations of what particles of generation `own` make, and the sum of deposits."""
+    tables, s, *_ = where
+    made, deposits = [], np.zeros(COLUMNS)
+    for event in range(events):
+        clear(s)
+        row = np.array([kind, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, energy, own, 0.0])
+        FOLLOW[kind](s, tables, seeded(6, event), row)
+        made.append(s.stack[: s.used[WAITING], [KIND, GENERATION]])
+        deposits += s.deposit[: s.used[CELLS], :COLUMNS].sum(0)
+    kinds, generations = np.concatenate(made).astype(int).T
+    return kinds, generations, deposits
+
+
+@pytest.mark.parametrize("own", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("kind", "energy", "makes"),
+    [
+        pytest.param(particles.MU_MINUS, 1e6, particles.GAMMA, id="radiation of muons"),
+        pytest.param(particles.MU_MINUS, 5e3, particles.ELECTRON, id="delta rays of muons"),
+        pytest.param(particles.MU_PLUS, 20.0, particles.POSITRON, id="muons at rest"),
+        pytest.param(particles.ELECTRON, 20.0, particles.ELECTRON, id="delta rays of electrons"),
+        pytest.param(particles.ELECTRON, 500.0, particles.GAMMA, id="bremsstrahlung"),
+        pytest.param(particles.POSITRON, 2.0, particles.GAMMA, id="annihilation"),
+        pytest.param(particles.GAMMA, 1e3, particles.POSITRON, id="pairs"),
+        pytest.param(particles.GAMMA, 5.0, particles.ELECTRON, id="Compton scattering"),
+        pytest.param(particles.PI_PLUS, 5.0, particles.MU_PLUS, id="pions at rest"),
+    ],
+)
+def test_what_a_particle_makes_is_one_generation_further(kind, energy, makes, own):
+    kinds, generations, _ = followed(CUBES, kind, energy, own)
+    assert makes in kinds
+    assert set(generations) == {min(own + 1, 2)}
+
+
+@pytest.mark.parametrize("own", [0, 1])
+@pytest.mark.parametrize(
+    ("where", "kind", "energy"),
+    [
+        pytest.param(CUBES, particles.PROTON, 5e3, id="collisions of protons"),
+        pytest.param(CUBES, particles.NEUTRON, 5e3, id="collisions of neutrons"),
+        pytest.param(CUBES, particles.K_SHORT, 300.0, id="decays of neutral kaons"),
+        pytest.param(CUBES, particles.LAMBDA, 300.0, id="decays of Lambdas"),
+        pytest.param(AIR, particles.K_PLUS, 300.0, id="decays of kaons in flight"),
+    ],
+)
+def test_hadrons_make_daughters_and_photons_of_their_neutral_pions(where, kind, energy, own):
+    kinds, generations, _ = followed(where, kind, energy, own)
+    photon = kinds == particles.GAMMA
+    assert set(generations[~photon]) == {own + 1}
+    assert set(generations[photon]) == {2}
+
+
+def test_a_neutron_that_bounces_off_keeps_its_generation():
+    kinds, generations, deposits = followed(CUBES, particles.NEUTRON, 10.0, 0)
+    assert set(kinds) == {particles.NEUTRON}
+    assert set(generations) == {0}
+    assert deposits[3] == 0 < deposits[4]  # what it hit is its daughter
+
+
+@pytest.mark.parametrize("kind", [particles.PROTON, particles.NEUTRON])
+def test_fragments_of_a_struck_nucleus_are_daughters_of_what_struck_it(kind):
+    _, _, deposits = followed(CUBES, kind, 1e3, 0)
+    assert deposits[4] > 0
+    assert deposits[5] == 0
+    assert (deposits[3] > 0) == (kind == particles.PROTON)  # its own track
+
+
+def test_slow_electrons_that_a_photon_knocks_out_are_its_daughters():
+    *_, deposits = followed(CUBES, particles.GAMMA, 0.8, 0, events=100)
+    assert 0 < deposits[3] < 100 * COMPTON_CUT  # the photon itself, absorbed
+    assert deposits[4] > 0.6 * 100 * 0.8
+
+
+def test_a_slow_electron_that_absorbs_a_photon_is_its_daughter():
+    tungsten = block("W", 100, 10.0)
+    *_, deposits = followed(tungsten, particles.GAMMA, 0.3, 0, events=100)
+    assert deposits[4] > 0.9 * 100 * 0.3  # few are scattered below COMPTON_CUT
+
+
+def test_a_pion_its_muon_and_its_positron_are_three_generations():
+    for event in range(20):
+        _, deposit = shoot(CUBES, particles.PI_PLUS, 5.0, event)
+        em, muonic, hadronic, *generations = deposit[:, :6].sum(0)
+        assert generations == pytest.approx([hadronic, muonic, em])
+        assert em > 0
