@@ -15,6 +15,7 @@ from functools import partial
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from attrs import frozen
@@ -25,7 +26,7 @@ from . import sample
 from .detector import Detector, Option, declaration, option_faults
 from .errors import RunError
 from .events import Events
-from .produce_parts import Parts
+from .produce_parts import begun
 from .store import EventWriter
 
 Options = Mapping[str, Option]
@@ -40,12 +41,14 @@ _BLOCK = 64  # events in memory at a time
 class Produced:
     """What `produce` did: events written, events the detector left out, wall time in s.
 
-    Of an event whose particles are samples of their own, any number may be written.
+    Of an event whose particles are samples of their own, any number may be written. new: how many
+    of both it made in that time; the others were there already.
     """
 
     events: int
     left_out: int
     seconds: float
+    new: int
 
 
 @frozen
@@ -88,25 +91,30 @@ def produce(
     Workers (default: one per core) write parts of `part` events beside `out`, joined at the end: the
     bytes depend neither on how many there are nor on interruptions, and memory not on `n`. resume:
     go on with the parts that an interrupted production of the same sample left. progress is called
-    with the events done and their number. RunError for an unknown option, a worker that dies, parts
-    of another sample, or if all events are left out; then `out` is not touched.
+    with the events done, at first 0, and their number. RunError for an unknown option, a worker that
+    dies, parts that are not to be gone on with, another process that makes `out`, or if all events
+    are left out; then `out` is not touched.
     """
     started = time.perf_counter()
     chosen = _options(detector, options or {})
     first, last = shard.range(n)
     about = _provenance(detector, n, seed, chosen, shard)
-    parts = Parts(out, detector, about | {"part": part}, resume)
     starts = range(first, max(last, first + 1), part)
-    jobs = [(parts.path(i), start, min(part, last - start)) for i, start in enumerate(starts)]
     maker = _Maker(detector, chosen, seed)
-    with parts.kept(), closing(_made(maker, jobs, workers)) as made:
-        written = parts.join(_watched(made, progress, last - first), about, last - first)
-    return Produced(written, last - first - written, time.perf_counter() - started)
+    with begun(out, detector, about | {"part": part}, resume) as parts:
+        jobs = [(parts.path(i), start, min(part, last - start)) for i, start in enumerate(starts)]
+        new = [job for job in jobs if not job[0].exists()]
+        with closing(_made(maker, jobs, new, workers)) as made:
+            written = parts.join(_watched(made, progress, last - first), about, last - first)
+    seconds = time.perf_counter() - started
+    return Produced(written, last - first - written, seconds, sum(size for _, _, size in new))
 
 
 def _watched(made: Iterator[Job], progress: Progress | None, asked: int) -> Iterator[Path]:
     """Files of the parts that are `made`."""
     done = 0
+    if progress and asked:
+        progress(done, asked)
     for path, _, size in made:
         yield path
         done += size
@@ -182,11 +190,13 @@ class _Maker:
                 file.append(make(seed=self.seed, first=start, n=min(_BLOCK, first + size - start)))
 
 
-def _made(maker: _Maker, jobs: Sequence[Job], workers: int | None) -> Generator[Job]:
-    """All `jobs` in order, each when its file is there; those whose file was not are done."""
-    left = [job for job in jobs if not job[0].exists()]
+def _made(
+    maker: _Maker, jobs: Sequence[Job], new: Sequence[Job], workers: int | None
+) -> Generator[Job]:
+    """All `jobs` in order, each when its file is there; the `new` ones are done."""
+    left = set(new)
     try:
-        with _mapped(maker, left, workers or os.cpu_count() or 1) as results:
+        with _mapped(maker, new, workers or os.cpu_count() or 1) as results:
             for job in jobs:
                 if job in left:
                     next(results)
@@ -200,11 +210,12 @@ def _made(maker: _Maker, jobs: Sequence[Job], workers: int | None) -> Generator[
 
 @contextmanager
 def _mapped(maker: _Maker, jobs: Sequence[Job], workers: int) -> Iterator[Iterator[None]]:
-    """The `jobs` done in order, in as many processes as are of use."""
+    """The `jobs` done in order, in as many processes as are of use; after an exception they end."""
     if (of_use := min(workers, len(jobs))) <= 1:
         yield map(maker.write, jobs)
         return
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    others = multiprocessing.active_children()
     pool = ProcessPoolExecutor(of_use, multiprocessing.get_context(method), initializer=_worker)
     try:
         rehearsal = pool.submit(maker.rehearse, jobs[0])
@@ -212,10 +223,21 @@ def _mapped(maker: _Maker, jobs: Sequence[Job], workers: int) -> Iterator[Iterat
             pool.submit(maker.ready)  # meanwhile the other processes start
         rehearsal.result()
         yield pool.map(maker.write, jobs)
+    except BaseException:
+        for process in set(multiprocessing.active_children()).difference(others):
+            process.terminate()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _worker() -> None:
-    """Prepare a worker: Ctrl-C is the parent's affair."""
+    """Prepare a worker: Ctrl-C is the parent's affair, and without the parent it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)

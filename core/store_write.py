@@ -36,7 +36,8 @@ class EventWriter:
     The file appears under its name when the block ends well; after an exception nothing is left.
     Memory does not grow with the events (but for 100 bytes an event). provenance: plain JSON
     values on how the events came about; may be added to until the end. compression: "lzf" takes
-    40 % less space, but blocks of FASERCal events are then read ten times more slowly.
+    40 % less space, but blocks of FASERCal events are then read ten times more slowly. half: see
+    `atomic`.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class EventWriter:
         detector: Detector,
         provenance: Mapping[str, Any],
         compression: Literal["lzf"] | None = None,
+        half: Path | None = None,
     ) -> None:
         self.path = Path(path)
         self.provenance = dict(provenance)
@@ -54,7 +56,7 @@ class EventWriter:
         self._series: dict[str, _Series] = {}
         self._keys: list[str] = []
         self._splits: list[Array] = []
-        self._scope = atomic(self.path)
+        self._scope = atomic(self.path, half)
 
     def __enter__(self) -> Self:
         # What is written are whole chunks: a cache of them would only be one copy more.
@@ -242,10 +244,14 @@ class _Counts(_Series):
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to: renamed to `path` at the end, removed after an exception."""
+def atomic(path: Path, half: Path | None = None) -> Iterator[Path]:
+    """A name to write to: renamed to `path` at the end, removed after an exception.
+
+    half: this name, of the same file system; by default one beside `path` for each process, which
+    stays if the process is killed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = half or path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield part
         part.replace(path)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -42,25 +45,47 @@ def simulate(
     record = registry(plugin or ()).detector(detector)
     chosen, share = _parsed(options or ()), _shard(shard)
     out.parent.mkdir(parents=True, exist_ok=True)
-    from intarsia.core.produce import PART, Shard, produce
+    from intarsia.core.produce import Shard, produce
 
     job = Shard(*share)
     try:
-        with watch() as notify:
+        with _stopped_by_sigterm(), watch() as notify:
             tell = partial(_tell, notify, f"simulating {detector}")
             made = produce(
                 record, n, seed or 0, out, workers, chosen, tell, shard=job, resume=resume
             )
     except KeyboardInterrupt:
-        complain(f"the same command with --resume makes {PART} events per worker anew at most")
+        complain(_kept(out))
         raise
     left = f", {made.left_out} left out by the detector" if made.left_out else ""
-    rate = (made.events + made.left_out) / max(made.seconds, 1e-9)
-    say(f"{out}: {made.events} events of {detector}{left}, {rate:.0f} events/s")
+    rate = made.new / max(made.seconds, 1e-9)
+    drawn = "" if record.simulation else ", drawn at random from its declaration"
+    say(f"{out}: {made.events} events of {detector}{drawn}{left}, {rate:.0f} events/s")
 
 
 def _tell(notify: Notify, what: str, done: int, total: int) -> None:
-    notify(Progress(what, done, total))
+    note = "" if done else "preparing (longer the first time)"
+    notify(Progress(what, done, total, note=note))
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """SIGTERM, with which batch systems end a job, does what Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _kept(out: Path) -> str:
+    """What an interrupted production of `out` leaves."""
+    from intarsia.core.produce import PART
+    from intarsia.core.produce_parts import folder_of
+
+    if folder_of(out).exists():
+        return f"the same command with --resume makes {PART} events per worker anew at most"
+    return f"no events are kept: not even the first {PART} were ready"
 
 
 def _shard(text: str) -> tuple[int, int]:

@@ -7,10 +7,12 @@ from typing import Any
 
 from attrs import asdict, frozen
 
+from intarsia.core.detector import option_faults
 from intarsia.core.errors import RunError, suggest
 
 PLASTICS = ("PVT", "FASERG4 plastic")
 SOLVERS = ("mlem", "upstream")
+_OF_MLEM = ("photo_electrons", "cross_talk", "threshold", "iterations", "noise", "dead")
 
 # Option: lowest and highest value
 _BOUNDS = {
@@ -33,7 +35,8 @@ class Options:
     neighbours. threshold: of a fibre and a voxel, MeV. iterations: of the MLEM. noise: mean dark
     photo-electrons of a fibre. dead: share of fibres that see nothing, the same ones in all events
     of a seed. pile_up: mean number of muons that cross the detector with each event. solver:
-    "upstream" is the collaboration's, on true energies without light, noise or dead fibres.
+    "upstream" is the collaboration's, on true energies: without light, threshold, noise or dead
+    fibres, whose options mean nothing then and cannot be given.
     """
 
     mix: str = "balanced"
@@ -61,12 +64,13 @@ def options(given: Mapping[str, Any]) -> Options:
                 f"fasercal: there is no simulation option {name!r}{suggest(name, DEFAULTS)} "
                 f"(known: {', '.join(DEFAULTS)})"
             )
-    chosen = {**DEFAULTS, **given}
+    if faults := option_faults(DEFAULTS, given):
+        raise RunError("\n".join(f"fasercal: {fault}" for fault in faults))
+    chosen: dict[str, Any] = {**DEFAULTS, **given}
     for name, (least, most) in _BOUNDS.items():
-        value = chosen[name]
-        if not isinstance(value, int | float) or not least <= float(value) <= most:
+        if not least <= chosen[name] <= most:
             raise RunError(f"fasercal: {name} must be a number from {least:g} to {most:g}")
-    if not isinstance(chosen["iterations"], int) or not 0 <= chosen["iterations"] <= 1000:
+    if not 0 <= chosen["iterations"] <= 1000:
         raise RunError("fasercal: iterations must be a whole number from 0 to 1000")
     for name, known in (("plastic", PLASTICS), ("solver", SOLVERS)):
         if chosen[name] not in known:
@@ -75,6 +79,9 @@ def options(given: Mapping[str, Any]) -> Options:
                 f"fasercal: there is no {name} {chosen[name]!r}{near} (known: {', '.join(known)})"
             )
     made = Options(**chosen)
-    if made.solver == "upstream" and (made.noise or made.dead):
-        raise RunError("fasercal: the solver 'upstream' sees true energies: without noise or dead")
+    changed = [name for name in _OF_MLEM if chosen[name] != DEFAULTS[name]]
+    if made.solver == "upstream" and changed:
+        raise RunError(
+            f"fasercal: the solver 'upstream' is on true energies: without {', '.join(changed)}"
+        )
     return made

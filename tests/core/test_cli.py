@@ -6,7 +6,7 @@ import pty
 import re
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,8 @@ from cubes import PLUGIN
 import intarsia
 from intarsia.core.card import KEY, SEAL, Card, card_json, seal
 from intarsia.core.cli import main
+from intarsia.core.produce import Produced
+from intarsia.core.progress import Progress
 
 RECIPE = """name: small
 about: hide and rebuild
@@ -259,7 +261,8 @@ def test_a_terminal_gets_a_bar_with_rate_and_time_left():
 def test_events_are_simulated_checked_and_shown(run):
     made = run("simulate", "cube", "-n", "12", "-o", "e.h5", "--plugin", "mycube.py", "--workers=1")
     assert made[0] == 0
-    assert made[1][0].startswith("e.h5: 12 events of cube, ")
+    drawn = "e.h5: 12 events of cube, drawn at random from its declaration, "
+    assert re.fullmatch(re.escape(drawn) + r"\d+ events/s", made[1][0])
     assert made[2] == ["simulating cube: 12 events in 0 s"]
     plugin = ("--plugin", "mycube.py")
     assert run("check", "e.h5", *plugin) == (0, ["event file e.h5: 12 events of cube"], [])
@@ -277,6 +280,28 @@ def test_events_are_simulated_checked_and_shown(run):
     assert {"  simulation: sample", f"  version: {intarsia.__version__}", "  seed: 0"} < set(out)
     assert any(re.fullmatch(r"  configuration: [0-9a-f]{64}", line) for line in out)
     assert Path("e.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_rate_of_a_simulation_counts_what_was_made_now(run, monkeypatch):
+    made = Produced(events=90, left_out=10, seconds=2.0, new=30)
+    monkeypatch.setattr("intarsia.core.produce.produce", lambda *_, **__: made)
+    _, out, _ = run("simulate", "cube", "--plugin", "mycube.py", "--resume")
+    assert out[0].endswith(", 10 left out by the detector, 15 events/s")
+
+
+def test_a_simulation_says_that_it_prepares(run, monkeypatch):
+    steps = []
+    monkeypatch.setattr("intarsia.core.cli.simulate.watch", lambda: nullcontext(steps.append))
+    assert run("simulate", "cube", "-n", "12", "--plugin", "mycube.py", "--workers=1")[0] == 0
+    what, note = "simulating cube", "preparing (longer the first time)"
+    assert steps == [Progress(what, 0, 12, note=note), Progress(what, 12, 12)]
+
+
+def test_events_are_not_simulated_into_a_folder(run):
+    Path("made").mkdir()
+    found = run("simulate", "cube", "-o", "made", "--plugin", "mycube.py")
+    assert found == (2, [], ["made: is a folder; name the file to write"])
+    assert not Path(".made.parts").exists()
 
 
 def test_a_file_of_another_declaration_is_refused(run):

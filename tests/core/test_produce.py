@@ -1,6 +1,10 @@
+import errno
 import hashlib
+import os
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -90,7 +94,7 @@ def test_a_plugin_file_makes_events_in_workers_and_what_it_leaves_out_is_counted
         part=16,
     )
     assert (produced.events, produced.left_out) == (30, 30)
-    assert seen == [(16, 60), (32, 60), (48, 60), (60, 60)]
+    assert seen == [(0, 60), (16, 60), (32, 60), (48, 60), (60, 60)]
     file = EventFile(tmp_path / "a")
     assert file.keys == tuple(f"5/{i}" for i in range(1, 60, 2))
     assert file.provenance["left_out"] == 30
@@ -104,7 +108,7 @@ def test_wrong_options_are_named_all_at_once(tmp_path, mine):
     assert str(caught.value) == (
         "simulation of 'mine': there is no option 'dorp'; did you mean 'drop'? "
         "(it has: drop, mode)\n"
-        "simulation of 'mine': option 'drop' must be like 3, not 'x'"
+        "simulation of 'mine': option 'drop' must be a whole number, like 3, not 'x'"
     )
 
 
@@ -190,18 +194,190 @@ def test_an_interrupted_production_goes_on_and_ends_in_the_same_bytes(tmp_path, 
     produced = produce(
         mine, 100, 5, out, progress=lambda done, _: seen.append(done), resume=True, **how
     )
-    assert seen == list(range(10, 101, 10))
+    assert seen == list(range(0, 101, 10))
     assert produced.left_out == 34
+    assert produced.new == 30
     assert out.read_bytes() == (tmp_path / "whole").read_bytes()
     assert [p.name for p in out.parent.iterdir()] == ["a"]
 
 
-def test_parts_of_another_sample_are_begun_anew(tmp_path, mine):
-    out, how = tmp_path / "a", {"workers": 1, "part": 20}
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize(
+    ("n", "seed", "shard", "how"),
+    [
+        (90, 5, Shard(1, 1), "asked: 90 here, 100 there"),
+        (100, 6, Shard(1, 1), "seed: 6 here, 5 there"),
+        (100, 5, Shard(2, 2), "shard: '2/2' here, None there"),
+    ],
+)
+def test_parts_of_another_sample_are_not_lost(tmp_path, mine, resume, n, seed, shard, how):
+    out, folder = tmp_path / "a", tmp_path / ".a.parts"
     with pytest.raises(KilledError):
-        produce(mine, 100, 5, out, progress=killed_after(50), **how)
-    produce(mine, 100, 6, out, **how)
-    assert EventFile(out).provenance["seed"] == 6
+        produce(mine, 100, 5, out, workers=1, part=20, progress=killed_after(50))
+    with pytest.raises(RunError) as caught:
+        produce(mine, n, seed, out, workers=1, part=20, shard=shard, resume=resume)
+    assert str(caught.value) == (
+        f"{out}: another sample has been begun ({how}); "
+        f"ask for that one with --resume, or remove {folder} to begin this one"
+    )
+    made = produce(mine, 100, 5, out, workers=1, part=20, resume=True)
+    assert made.new == 40
+    assert EventFile(out).provenance["seed"] == 5
+    assert [p.name for p in tmp_path.iterdir() if p.suffix != ".py"] == ["a"]
+
+
+def test_a_folder_without_any_whole_part_is_begun_anew(tmp_path, mine):
+    folder = tmp_path / "out" / ".a.parts"
+    folder.mkdir(parents=True)
+    for name in ("sample.json", ".0.h5.17.part", ".a.17.part", "lock"):
+        (folder / name).write_text("{")
+    produce(mine, 9, 6, tmp_path / "out" / "a", workers=1)
+    assert [p.name for p in folder.parent.iterdir()] == ["a"]
+
+
+def test_a_folder_cannot_be_the_file(tmp_path, mine):
+    (tmp_path / "out" / "a").mkdir(parents=True)
+    with pytest.raises(RunError) as caught:
+        produce(mine, 9, 6, tmp_path / "out" / "a", options={"mode": "die"}, workers=1)
+    assert str(caught.value) == f"{tmp_path / 'out' / 'a'}: is a folder; name the file to write"
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("shard", [Shard(1, 2), Shard(2, 2)])
+def test_one_file_is_made_by_one_process_at_a_time(tmp_path, mine, shard):
+    out, said = tmp_path / "a", []
+
+    def another(done, _):
+        if done == 20:
+            with pytest.raises(RunError) as caught:
+                produce(mine, 100, 5, out, workers=1, part=20, shard=shard, resume=True)
+            said.append(str(caught.value))
+
+    how = {"workers": 1, "part": 20, "shard": Shard(1, 2), "progress": another}
+    assert produce(mine, 100, 5, out, **how).new == 50
+    assert said == [f"{out}: another process is making it now; give this one another file to write"]
+    assert [p.name for p in tmp_path.iterdir() if p.suffix != ".py"] == ["a"]
+
+
+def test_where_a_file_system_has_no_locks_a_file_is_made_all_the_same(tmp_path, mine, monkeypatch):
+    def flock(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    assert produce(mine, 9, 5, tmp_path / "out" / "a", workers=1).events == 6
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["a"]
+
+
+HELD = """
+import time
+from pathlib import Path
+from intarsia.core import sample
+from intarsia.core.detector import Detector, Simulation
+from intarsia.core.hookspecs import hookimpl
+from intarsia.core.streams import Axis, Column, VoxelGrid
+
+grid = VoxelGrid(name="cubes", axes=(Axis(8, 10.0),) * 3, patch=(4, 4, 4), window=(2, 2, 2),
+                 columns=(Column(name="charge", unit="MeV"),))
+DETECTOR = Detector(name="held", about="", streams=(grid,),
+                    simulation=Simulation(make="held:make", options={"hold_at": 0}))
+
+def make(seed, first, n, hold_at):
+    while first >= hold_at and Path("hold").exists():
+        Path("held").touch()
+        time.sleep(0.01)
+    return sample.events(DETECTOR, n, seed, first)
+
+@hookimpl
+def intarsia_detectors():
+    return [DETECTOR]
+"""
+
+
+@pytest.fixture
+def started(tmp_path):
+    """``intarsia simulate`` of 600 events, held up from some event on while there is a `hold`."""
+    (tmp_path / "held.py").write_text(HELD)
+    processes = []
+
+    def start(hold_at, workers, *more):
+        words = ["simulate", "held", f"hold_at={hold_at}", "-n", "600", "-o", "out/a.h5"]
+        words += ["--plugin", "held.py", "--workers", str(workers), *more]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "intarsia", *words],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(tmp_path)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def stopped(process, number, *files):
+    """What `process`, sent signal `number` when all `files` are there, wrote to the standard error.
+
+    Its workers have the same one, so that it ends when all of them have ended.
+    """
+    end = time.monotonic() + 60
+    while not all(file.exists() for file in files):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    time.sleep(0.3)  # by then it waits: while HDF5 opens and closes files, Python may lose a signal
+    process.send_signal(number)
+    return process.communicate(timeout=30)[1].splitlines()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_sigterm_is_an_orderly_stop_after_which_the_file_is_the_same(tmp_path, started, workers):
+    folder = tmp_path / "out" / ".a.h5.parts"
+    (tmp_path / "hold").touch()
+    process = started(256, workers)
+    assert stopped(process, signal.SIGTERM, folder / "0.h5", tmp_path / "held") == [
+        "the same command with --resume makes 256 events per worker anew at most",
+        "interrupted",
+    ]
+    assert process.returncode == 130
+    assert [p.name for p in folder.parent.iterdir()] == [folder.name]
+    assert sorted(p.name for p in folder.iterdir()) == ["0.h5", "lock", "sample.json"]
+    (tmp_path / "hold").unlink()
+    out, err = started(256, workers, "--resume").communicate()
+    assert out.startswith("out/a.h5: 600 events of held, "), err
+    assert [p.name for p in folder.parent.iterdir()] == ["a.h5"]
+    resumed = (folder.parent / "a.h5").read_bytes()
+    started(256, 1).communicate()
+    assert (folder.parent / "a.h5").read_bytes() == resumed
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_sigterm_before_the_first_part_leaves_nothing_and_says_so(tmp_path, started, workers):
+    folder = tmp_path / "out" / ".a.h5.parts"
+    (tmp_path / "hold").touch()
+    process = started(0, workers)
+    assert stopped(process, signal.SIGTERM, tmp_path / "held") == [
+        "no events are kept: not even the first 256 were ready",
+        "interrupted",
+    ]
+    assert process.returncode == 130
+    assert list(folder.parent.iterdir()) == []
+
+
+def test_workers_end_with_a_process_that_is_killed_and_nothing_of_it_stays(tmp_path, started):
+    folder = tmp_path / "out" / ".a.h5.parts"
+    (tmp_path / "hold").touch()
+    process = started(256, 2)
+    stopped(process, signal.SIGKILL, folder / "0.h5", tmp_path / "held")
+    assert [p.name for p in folder.parent.iterdir()] == [folder.name]
+    (tmp_path / "hold").unlink()
+    out, err = started(256, 2, "--resume").communicate()
+    assert out.startswith("out/a.h5: 600 events of held, "), err
+    assert [p.name for p in folder.parent.iterdir()] == ["a.h5"]
 
 
 def test_nothing_here_imports_torch_or_numba():

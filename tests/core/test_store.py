@@ -151,6 +151,16 @@ def test_after_an_exception_nothing_is_left(tmp_path, toy, sample):
     assert list((tmp_path / "x").iterdir()) == []
 
 
+def test_a_file_can_grow_under_a_given_name(tmp_path, toy, sample):
+    (tmp_path / "x").mkdir()
+    with EventWriter(tmp_path / "a.h5", toy, {}, half=tmp_path / "x" / "b") as file:
+        file.append(sample)
+        assert [p.name for p in tmp_path.iterdir()] == ["x"]
+        assert [p.name for p in (tmp_path / "x").iterdir()] == ["b"]
+    assert list((tmp_path / "x").iterdir()) == []
+    assert len(EventFile(tmp_path / "a.h5")) == N
+
+
 def test_an_older_file_stays_until_the_new_one_is_whole(tmp_path, toy, sample):
     path = written(tmp_path / "a.h5", toy, sample.slice(0, 3))
     with pytest.raises(ZeroDivisionError), EventWriter(path, toy, {}):
