@@ -1,9 +1,9 @@
 """The neutrinos that interact in FASERCal: composition and energies.
 
 Composition: GENIE events of the collaboration (99,995 interactions in FASERCal, public summary
-tables of rubbiaa/FASER). Energies: log-normal laws of our own, shaped to public mean energies of
-FASER's neutrinos (arXiv:1908.02310); not a flux calculation. They can be replaced by histograms.
-NC events share the CC events' mix and energies.
+tables of rubbiaa/FASER). Energies: log-normal laws of our own, shaped to the public "600 GeV to 1 TeV"
+of neutrinos that interact in FASER (arXiv:1908.02310); not a flux calculation. They can be replaced
+by histograms. NC events share the CC events' mix and energies.
 """
 
 from __future__ import annotations
