@@ -24,7 +24,7 @@ PARTS = {
     "emerge": "neutrino interaction",
     "transport": "showers, muons, hadrons",
     "_reconstructed": "projections and voxels",
-    "respond": "ECAL and AHCAL",
+    "signals": "ECAL and AHCAL",
 }
 CHUNK = 500
 
