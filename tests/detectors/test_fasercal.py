@@ -179,7 +179,7 @@ def test_truth(events):
 
 
 def test_muons_have_the_charge_and_about_the_momentum_they_should():
-    e = make(11, 0, 250, mix="nominal")
+    e = make(11, 0, 800, mix="nominal")
     tracks = e.streams["muon"]
     one = (e.truth["flavour"] == 1) & (tracks.counts == 1)
     rows = tracks.offsets[:-1][one]
@@ -190,7 +190,7 @@ def test_muons_have_the_charge_and_about_the_momentum_they_should():
     long = np.isfinite(tracks["position"][rows, -1, 0]) & (lepton < 300)
     assert (charge == expected)[long].mean() > 0.9
     ratio = (np.linalg.norm(tracks["momentum"][rows], axis=1) / lepton)[long]
-    assert np.median(ratio) == pytest.approx(1.0, abs=0.25)
+    assert np.median(ratio) == pytest.approx(1.0, abs=0.15)  # 4 % by statistics, and losses before
     points = tracks["position"]
     hit = np.isfinite(points[..., 0]).sum(1)
     assert hit.min() >= 3
