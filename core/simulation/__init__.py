@@ -18,7 +18,8 @@ It is a fast, parametrised simulation: neither GEANT4 nor GENIE. Modules, from t
   interactions, in GeV; `pythia`: the same by Pythia 8; `neutrinos`: one interface to both; `nucleus`:
   the struck nucleon's motion; `spectrum`: energies to draw from.
 - `showers`: calorimeter showers from their average shapes.
-- `slabs`, `trackfit`: a spectrometer of magnetised iron, and a Kalman filter for its muons.
+- `slabs`, `slowing`, `trackfit`: a spectrometer of magnetised iron, how it slows muons, and a Kalman
+  filter for them.
 
 Units: mm, MeV and T where particles travel; GeV in the neutrino interactions. Every docstring says.
 """

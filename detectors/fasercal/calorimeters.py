@@ -106,26 +106,29 @@ def _come_out(left: Array, n: int, back: float, muons: Array, found: int) -> int
 
 
 def follow(
-    ecal: Calorimeter, ahcal: Calorimeter, state: Array, muons: Array, found: int
-) -> tuple[Array, Array, int]:
-    """Follow what is on the stacks of both: MeV in the ECAL's towers (x, y), in the AHCAL's tiles
-    (x, y, layer), and how many muons there are in `muons` then.
+    ecal: Calorimeter, ahcal: Calorimeter, state: Array, towers: Array, tiles: Array,
+    muons: Array, found: int,
+) -> int:  # fmt: skip
+    """Follow what is on the stacks of both; how many muons there are in `muons` then.
+
+    Adds MeV to the ECAL's towers (y, x) and to the AHCAL's tiles (x, y, layer).
     """
     e, a = ecal.store, ahcal.store
     transport(e, ecal.medium, state)
     where = ahcal.front, ahcal.centre, ahcal.half, ahcal.back
     found = _hand_over(e.left, e.used[LEFT], a, *where, muons, found)
     transport(a, ahcal.medium, state)
-    found = _come_out(a.left, a.used[LEFT], ahcal.back, muons, found)
-    return _signals(ecal).sum(2), _signals(ahcal), found
+    columns = np.zeros(ecal.shape)
+    _add(e, columns)
+    towers += columns.sum(2).T
+    _add(a, tiles)
+    return _come_out(a.left, a.used[LEFT], ahcal.back, muons, found)
 
 
-def _signals(c: Calorimeter) -> Array:
-    """MeV in each cell of `c`."""
-    n = c.store.used[CELLS]
-    found = np.zeros(c.shape)
-    found.reshape(-1)[c.store.cell[:n]] = c.store.deposit[:n, :3].sum(1)
-    return found
+def _add(s: Store, signals: Array) -> None:
+    """Add the MeV of every cell that was touched to `signals`, of which each is one number."""
+    n = s.used[CELLS]
+    signals.reshape(-1)[s.cell[:n]] += s.deposit[:n, :3].sum(1)
 
 
 def lost(*stores: Store) -> int:

@@ -73,11 +73,10 @@ def digitise(
     dead: (n,) bool. noise: mean dark photo-electrons of a fibre.
     """
     for i in range(view.shape[0]):
-        if dead[i]:
-            view[i] = 0.0
-        elif view[i] > 0.0 or noise > 0.0:
-            seen = poisson(state, view[i] * per_mev + noise) / per_mev
-            view[i] = seen if seen >= threshold else 0.0
+        if view[i] == 0.0 and noise == 0.0:  # most fibres
+            continue
+        seen = 0.0 if dead[i] else poisson(state, view[i] * per_mev + noise) / per_mev
+        view[i] = seen if seen >= threshold else 0.0
 
 
 @compiled

@@ -257,7 +257,5 @@ def signals(
     clear(ahcal.store)
     muons = np.zeros((MOST_MUONS, 6))
     found = respond(r, state, left, n, ecal.store, ahcal.store, muons)
-    towers, tiles, found = follow(ecal, ahcal, state, muons, found)
-    r.ecal[:] += towers.T
-    r.ahcal[:] += tiles
+    found = follow(ecal, ahcal, state, r.ecal, r.ahcal, muons, found)
     return muons[:found]

@@ -69,7 +69,8 @@ def followed(kind, energy, n):
         for c in BOTH:
             clear(c.store)
         assert taken(BOTH[0].store, row, BOTH[0].front, BOTH[0].centre, BOTH[0].half)
-        towers, tiles, _ = follow(*BOTH, seeded(3, event), np.zeros((10, 6)), 0)
+        towers, tiles = np.zeros((5, 5)), np.zeros((18, 18, 40))
+        follow(*BOTH, seeded(3, event), towers, tiles, np.zeros((10, 6)), 0)
         found.append((towers.sum(), tiles.sum()))
     return np.mean(found, axis=0), np.std(found, axis=0) / math.sqrt(n)
 
