@@ -1,7 +1,8 @@
-"""What is true of simulated voxels and events: every rule in one place.
+"""What is true of simulated voxels and events.
 
 Category, hierarchy and ghosts of voxels follow decision and code of the collaboration as named at
-each rule; flavour and charm are in `labels`, which readers of real files share.
+each rule; flavour and charm are in `labels`, which readers of real files share. Momenta are summed in
+`interaction`. Every rule has its test in ``tests/detectors/test_fasercal_truth.py``.
 """
 
 from __future__ import annotations
