@@ -9,6 +9,7 @@ from time import process_time
 
 import numpy as np
 import pytest
+from attrs import evolve
 from particle import Particle
 
 from intarsia.core.errors import RunError
@@ -17,11 +18,12 @@ from intarsia.core.simulation import charm, decays
 from intarsia.core.simulation.materials import material
 from intarsia.core.simulation.particles import PI_PLUS, PROTON
 from intarsia.core.simulation.random import seeded
-from intarsia.core.simulation.store import LEFT, LIGHT, clear
+from intarsia.core.simulation.store import LEFT, LIGHT, clear, store
 from intarsia.core.simulation.transport import transport
-from intarsia.detectors.fasercal import FASERCAL, THREEDCAL, interaction
+from intarsia.detectors.fasercal import FASERCAL, THREEDCAL, interaction, simulation
 from intarsia.detectors.fasercal.beam import MIXES, table
 from intarsia.detectors.fasercal.generations import GENERATION_B as GEOMETRY
+from intarsia.detectors.fasercal.options import options
 from intarsia.detectors.fasercal.rear import rear
 from intarsia.detectors.fasercal.simulation import make, workspace
 
@@ -220,6 +222,13 @@ def test_taus_and_charmed_hadrons_fly_as_far_as_they_should():
             if bank.used[0]:  # a charmed hadron may go to what is not followed
                 lengths.append(bank.stack[0, 3] - vertex[2])
         assert np.mean(lengths) == pytest.approx(flight * p / mass, rel=0.08)  # 3000: 2 %
+
+
+def test_an_event_for_which_there_is_no_room_is_an_error():
+    space = workspace("balanced", "PVT")
+    small = evolve(space, store=store(len(space.store.slot), particles=100))
+    with pytest.raises(RunError, match=r"^fasercal: event 3 of seed 1 fills the buffers$"):
+        simulation._event(small, 1, 3, options({}))
 
 
 def test_options_that_are_wrong_are_named():
