@@ -9,7 +9,7 @@ from attrs import Attribute, asdict, field, frozen
 from attrs.validators import instance_of, matches_re
 
 from .augmentation import Augmentation, crooked, unsuitable
-from .errors import DeclarationError, spell, suggest
+from .errors import KINDS, DeclarationError, spell, suggest
 from .streams import Axis, Column, Label, Stream, VoxelGrid, name_field
 
 __all__ = [
@@ -227,18 +227,15 @@ def option_faults(known: Mapping[str, Option], given: Mapping[str, Option]) -> l
         if name not in known:
             has = f"it has: {', '.join(known)}" if known else "it has none"
             faults.append(f"there is no option {name!r}{suggest(name, known)} ({has})")
-        elif not _alike(known[name], value):
+        elif not alike(value, known[name]):
             like = f", like {spell(known[name])}" if known[name] != "" else ""
-            kind = _KINDS[type(known[name])]
+            kind = KINDS[type(known[name])]
             faults.append(f"option {name!r} must be {kind}{like}, not {spell(value)}")
     return faults
 
 
-_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
-
-
-def _alike(default: Option, value: object) -> bool:
-    """Whether `value` is of the kind of `default`."""
+def alike(value: object, default: Option) -> bool:
+    """Whether `value` may stand where `default` does."""
     kinds = (int, float) if isinstance(default, float) else type(default)
     return isinstance(value, kinds) and isinstance(value, bool) is isinstance(default, bool)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from types import NoneType
 from typing import Any
 
 
@@ -43,6 +44,16 @@ def suggest(word: str, known: Iterable[str]) -> str:
         small = {name.lower(): name for name in names}
         near = [small[name] for name in get_close_matches(word.lower(), small, n=1)]
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+# Kinds of plain values as messages name them
+KINDS: dict[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    NoneType: "empty",
+}
 
 
 def spell(value: Any) -> str:

@@ -13,8 +13,8 @@ from typing import Any
 
 from attrs import evolve, fields
 
-from .detector import Detector
-from .errors import DeclarationError, EventError, IntarsiaError, PluginError, spell, suggest
+from .detector import Detector, alike
+from .errors import KINDS, DeclarationError, EventError, IntarsiaError, PluginError, spell, suggest
 from .faults import Fault
 from .manifest import find_manifest, read_manifest
 from .plugins import Registry
@@ -100,7 +100,7 @@ def _options(data: Any, detector: Detector) -> Iterator[Fault]:
                 ),
             )
         elif not alike(value, known[name]):
-            yield steps, f"must be {_LIKE[type(known[name])]}, not {spell(value)}"
+            yield steps, f"must be {KINDS[type(known[name])]}, not {spell(value)}"
 
 
 def _manifest(data: Any, registry: Registry) -> Iterator[Fault]:
@@ -116,14 +116,6 @@ def _manifest(data: Any, registry: Registry) -> Iterator[Fault]:
         read_manifest(find_manifest(name, registry.recipes))
     except EventError as error:
         yield ("data", "manifest"), str(error)
-
-
-_LIKE = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
-
-
-def alike(value: object, default: object) -> bool:
-    """Whether `value` may stand where `default` does."""
-    return type(value) is type(default) or (type(value) is int and type(default) is float)
 
 
 def _sizes(model: Any) -> Iterator[Fault]:

@@ -19,19 +19,11 @@ import cattrs
 from cattrs.errors import BaseValidationError, IterableValidationError
 from cattrs.gen import make_dict_structure_fn, override
 
-from .errors import spell, suggest
+from .errors import KINDS, spell, suggest
 from .faults import Fault, Step, WrongValueError, faults, key_of
 from .yaml import Steps
 
 _Hook = Callable[[Any, Any], Any]
-
-_NAMES: dict[Any, str] = {
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    str: "text",
-    NoneType: "empty",
-}
 
 
 def structure(
@@ -66,7 +58,7 @@ def _strict(kind: type) -> _Hook:
         if kind is float and type(value) is int:
             return float(value)
         if type(value) is not kind:
-            raise WrongValueError(f"must be {_NAMES[kind]}, not {spell(value)}")
+            raise WrongValueError(f"must be {KINDS[kind]}, not {spell(value)}")
         return value
 
     return hook
@@ -155,9 +147,9 @@ def _union(converter: cattrs.Converter, kind: Any) -> _Hook:
 
 def _named(kind: Any) -> str:
     if not _is_mapping(kind):
-        return _NAMES.get(kind, getattr(kind, "__name__", str(kind)))
+        return KINDS.get(kind, getattr(kind, "__name__", str(kind)))
     inner = (get_args(kind) or (str, Any))[1]
-    return f"a mapping of {_NAMES[inner].removeprefix('a ')}s" if inner in _NAMES else "a mapping"
+    return f"a mapping of {KINDS[inner].removeprefix('a ')}s" if inner in KINDS else "a mapping"
 
 
 def _literal(value: Any, kind: Any) -> Any:
