@@ -13,7 +13,7 @@ import numpy as np
 from intarsia.core.simulation.compiled import Array, compiled
 from intarsia.core.simulation.medium import Layer, Medium, medium
 from intarsia.core.simulation.particles import M_MU, MU_MINUS, MU_PLUS
-from intarsia.core.simulation.store import CELLS, LEFT, LOST, Store, push, store
+from intarsia.core.simulation.store import CELLS, LEFT, Store, push, store
 from intarsia.core.simulation.transport import transport
 
 from .geometry import Sandwich
@@ -129,8 +129,3 @@ def _add(s: Store, signals: Array) -> None:
     """Add the MeV of every cell that was touched to `signals`, of which each is one number."""
     n = s.used[CELLS]
     signals.reshape(-1)[s.cell[:n]] += s.deposit[:n, :3].sum(1)
-
-
-def lost(*stores: Store) -> int:
-    """Particles and deposits for which there was no room."""
-    return sum(int(s.used[LOST]) for s in stores)

@@ -16,13 +16,13 @@ from intarsia.core.simulation.neutrinos import Interact, generator
 from intarsia.core.simulation.nucleus import strike
 from intarsia.core.simulation.random import seeded
 from intarsia.core.simulation.slabs import Slabs
-from intarsia.core.simulation.store import CELLS, LEFT, Store, clear, store
+from intarsia.core.simulation.store import CELLS, LEFT, LOST, Store, clear, store
 from intarsia.core.simulation.transport import transport
 
 from . import FASERCAL, upstream
 from .beam import energies, table
 from .buffers import Buffers, buffers
-from .calorimeters import Calorimeter, calorimeter, lost
+from .calorimeters import Calorimeter, calorimeter
 from .generations import GENERATION_B, SPECTROMETER
 from .geometry import Geometry
 from .interaction import (
@@ -156,7 +156,7 @@ def _event(space: Workspace, seed: int, number: int, chosen: Options) -> Row | N
     if voxels is None:
         return None
     behind = _behind(space, seeded(seed, number, REAR))
-    if lost(s, *(c.store for c in space.calorimeters)):
+    if any(b.used[LOST] for b in (s, *(c.store for c in space.calorimeters))):
         raise RunError(f"fasercal: event {number} of seed {seed} fills the buffers")
     named = event_truth(space.geometry, truth)
     return {**voxels, **behind, **{f"truth.{name}": v for name, v in named.items()}}
