@@ -26,7 +26,7 @@ from .store_read import FORMAT, EventFile
 from .streams import Column, Label, Stream
 
 _BLOCK = 64  # events written at a time
-_COPIED = 1 << 19  # rows copied at a time
+_COPIED = 1 << 18  # rows copied at a time
 _CHUNK = 16_384  # rows of a chunk: about two FASERCal events, 16 to 96 kB of one column
 
 
