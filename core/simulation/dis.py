@@ -17,20 +17,21 @@ from .compiled import Array, allocating, compiled
 from .decays import ELECTRON, MUON, TAU
 from .gluons import MOST
 from .jets import hadrons, remains
-from .partons import M_CHARM, charmed, densities
+from .partons import BOTTOM, CHARM, M_BOTTOM, M_CHARM, densities, heavy
 from .random import normals, uniform
 from .vectors import boost, deflect, rotate
 
 NUCLEON = 0.938919
 M_W, M_Z = 80.377, 91.1876
 Q2_MIN, W2_MIN = 1.0, 4.0
-W2_CHARM = 18.0  # GeV2, room for a charmed meson and a Lambda_c
+# GeV2, room for a charmed meson and a Lambda_c, and for two bottom mesons and a nucleon
+W2_CHARM, W2_BOTTOM = 18.0, 132.0
 WEIGHTS = 10
 V_CS2, V_CD2 = 0.975**2, 0.221**2  # PDG, CKM
-# Strange quarks and antiquarks relative to `partons`, tuned to the charm fractions of Pythia at 1 TeV
-# and of GENIE for FASER's beam (nu 9.9 %, nubar 9.7 %); NuTeV sees the same sign (PRL 99 (2007) 192001)
-STRANGE, ANTISTRANGE = 1.12, 0.96
-NEUTRAL_STRANGE = 0.80  # where a Z strikes them, at low Q2: NNPDF2.3 LO has about a fifth fewer
+# Strange quarks and antiquarks relative to `partons` where a W strikes them, tuned to the charm
+# fractions of Pythia and of GENIE for FASER's beam (nu 9.9 %, nubar 9.7 %); NuTeV sees the same sign
+# (PRL 99 (2007) 192001)
+STRANGE, ANTISTRANGE = 1.13, 0.96
 SINE2 = 0.2312  # weak mixing angle, PDG
 # Squared couplings of the Z to left- and right-handed d and u
 LEFT = ((-0.5 + SINE2 / 3.0) ** 2, (0.5 - 2.0 * SINE2 / 3.0) ** 2)
@@ -54,7 +55,8 @@ def charged_weights(
     """Weights of quarks struck by a W, into `out`, and their sum; sign: +1 for a neutrino.
 
     Of valence d (u for an antineutrino), sea d (u), s as a light quark, anti-u (anti-d), anti-s as a
-    light antiquark; then with charm made: valence d, sea d (or anti-d), s (or anti-s).
+    light antiquark; then with charm made: valence d, sea d (or anti-d), s (or anti-s); and of anti-c
+    (c), which becomes anti-s (s).
     """
     s = 2.0 * NUCLEON * energy * x
     q2 = s * y
@@ -79,6 +81,7 @@ def charged_weights(
             uv, dv, ub, db = dv, uv, db, ub
         out[5] = V_CD2 * dv * k if sign > 0 else 0.0
         out[6], out[7] = V_CD2 * db * k, V_CS2 * (STRANGE if sign > 0 else ANTISTRANGE) * st * k
+    out[8] = heavy(x, q2, M_CHARM, CHARM) * other
     return out.sum()
 
 
@@ -88,21 +91,23 @@ def neutral_weights(
 ) -> float:
     """Weights of quarks struck by a Z, into `out`, and their sum.
 
-    Of valence d and u, sea d, u and s, anti-d, anti-u and anti-s, c and anti-c.
+    Of valence d and u, sea d, u and s, anti-d, anti-u and anti-s, c and anti-c; b counts as c, which
+    its hadrons decay to.
     """
-    s = 2.0 * NUCLEON * energy
-    uv, dv, ub, db, st = densities(x, s * x * y)
+    s = 2.0 * NUCLEON * energy * y
+    q2, w2 = s * x, s * (1.0 - x)
+    uv, dv, ub, db, st = densities(x, q2)
     if not proton:
         uv, dv, ub, db = dv, uv, db, ub
-    st *= NEUTRAL_STRANGE
     back = (1.0 - y) * (1.0 - y)
     left, right = (1.0, back) if sign > 0 else (back, 1.0)
     d, u = LEFT[0] * left + RIGHT[0] * right, LEFT[1] * left + RIGHT[1] * right
     ad, au = LEFT[0] * right + RIGHT[0] * left, LEFT[1] * right + RIGHT[1] * left
     out[0], out[1], out[2], out[3], out[4] = dv * d, uv * u, db * d, ub * u, st * d
     out[5], out[6], out[7] = db * ad, ub * au, st * ad
-    ch = charmed(x, s * x * y) if s * y * (1.0 - x) > W2_CHARM else 0.0
-    out[8], out[9] = ch * u, ch * au
+    charm = heavy(x, q2, 2.0 * M_CHARM, CHARM) if w2 > W2_CHARM else 0.0
+    bottom = heavy(x, q2, 2.0 * M_BOTTOM, BOTTOM) if w2 > W2_BOTTOM else 0.0
+    out[8], out[9] = charm * u + bottom * d, charm * au + bottom * ad
     return out.sum()
 
 
@@ -113,12 +118,10 @@ def _quarks(which: int, sign: int, charged: bool) -> tuple[int, bool, int]:
         struck = (1, 2, 1, 2, 3, -1, -2, -3, 4, -4)[which]
         return struck, which >= 2, struck
     if sign > 0:
-        return (
-            (1, 1, 3, -2, -3, 1, 1, 3)[which],
-            which not in (0, 5),
-            ((2, 2, 2, -1, -2, 4, 4, 4)[which]),
-        )
-    return (2, 2, 3, -1, -3, 1, -1, -3)[which], which != 0, (1, 1, 2, -2, -2, -4, -4, -4)[which]
+        struck = (1, 1, 3, -2, -3, 1, 1, 3, -4)[which]
+        return struck, which not in (0, 5), (2, 2, 2, -1, -2, 4, 4, 4, -3)[which]
+    struck = (2, 2, 3, -1, -3, 1, -1, -3, 4)[which]
+    return struck, which != 0, (1, 1, 2, -2, -2, -4, -4, -4, 3)[which]
 
 
 @compiled

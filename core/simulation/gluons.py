@@ -13,11 +13,12 @@ from __future__ import annotations
 import math
 
 from .compiled import Array, compiled
+from .partons import M_CHARM
 from .random import uniform
 from .vectors import boost, rotate
 
 MOST = 10  # partons, quark and remnant included
-CUT = 0.9  # GeV, least transverse momentum of a gluon
+CUT = 1.2  # GeV, least transverse momentum of a gluon
 REMNANT = 1.0  # GeV, inverse size of the nucleon's remains
 COLOUR = 4.0 / (3.0 * math.pi)  # of a quark and an antiquark; a gluon would have an eighth more
 LAMBDA2 = 0.30**2  # GeV2
@@ -100,15 +101,38 @@ def _emit(state: Array, chain: Array, i: int, n: int, kt2: float, y: float) -> N
 
 
 @compiled
+def string_mass(chain: Array, i: int, n: int) -> float:
+    """Mass of the string between partons i and i + 1 of n; a gluon has half of itself in each."""
+    share = (1.0 if i == 0 else 0.5) * (1.0 if i == n - 2 else 0.5)
+    return math.sqrt(max(0.0, 2.0 * share * product(chain[i], chain[i + 1])))
+
+
+@compiled
 def _strings_fit(chain: Array, n: int, first: float, last: float) -> bool:
-    """Whether all strings between neighbours are heavy enough; a gluon has half of its in each."""
+    """Whether all strings between neighbours are heavy enough."""
     for i in range(n - 1):
-        s = 2.0 * product(chain[i], chain[i + 1])
-        s *= (1.0 if i == 0 else 0.5) * (1.0 if i == n - 2 else 0.5)
         least = LIGHTEST + (first if i == 0 else 0.0) + (last if i == n - 2 else 0.0)
-        if s < least * least:
+        if string_mass(chain, i, n) < least:
             return False
     return True
+
+
+@compiled
+def charm_of_gluon(chain: Array, i: int) -> float:
+    """Probability that the gluon in row `i` becomes a pair of charmed quarks.
+
+    Its rate alpha_s / (6 pi) dm^2 / m^2 (1 + 2 M^2 / m^2) sqrt(1 - 4 M^2 / m^2) for a pair of mass m of
+    quarks of mass M (Seymour, Nucl. Phys. B 436 (1995) 163), up to the transverse momentum of the gluon
+    to its neighbours.
+    """
+    before, after = product(chain[i - 1], chain[i]), product(chain[i], chain[i + 1])
+    kt2 = 2.0 * before * after / product(chain[i - 1], chain[i + 1])
+    rest = 4.0 * M_CHARM * M_CHARM
+    if kt2 <= rest:
+        return 0.0
+    b = math.sqrt(1.0 - rest / kt2)
+    integral = math.log((1.0 + b) / (1.0 - b)) - 2.0 * b + b * b * b / 3.0
+    return coupling(kt2) / (6.0 * math.pi) * integral
 
 
 @compiled

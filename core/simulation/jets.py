@@ -15,7 +15,7 @@ import math
 from .charm import decay_excited, species
 from .compiled import Array, compiled
 from .decays import decay_resonances
-from .gluons import product, radiate
+from .gluons import LIGHTEST, charm_of_gluon, radiate, string_mass
 from .random import uniform
 from .strings import baryon, fragment, meson, new_quark
 from .vectors import boost, rotate
@@ -24,7 +24,7 @@ TRIES = 20
 CHARM_NEEDS, DIQUARK_NEEDS = 1.9, 1.0  # GeV, what a string with such an end needs more than others
 # A left-behind c ends in a baryon with probability PARTNER_BARYON + (PARTNER_MASS / W)^2, the second
 # where there is no room for meson and nucleon; tuned to Pythia 8 at 100 GeV to 5 TeV
-PARTNER_BARYON, PARTNER_MASS = 0.05, 6.0  # GeV
+PARTNER_BARYON, PARTNER_MASS = 0.04, 6.0  # GeV
 
 
 @compiled
@@ -57,7 +57,7 @@ def _piece(
 ) -> int:  # fmt: skip
     """Hadrons of the string between partons i and i + 1 of n; 0 if it cannot be."""
     a, b = 1.0 if i == 0 else 0.5, 1.0 if i == n - 2 else 0.5
-    m = math.sqrt(2.0 * a * b * product(chain[i], chain[i + 1]))
+    m = string_mass(chain, i, n)
     made = fragment(state, m, forward, backward, extra, extra_mass, rows)
     if made == 0 or n == 2:
         return made
@@ -79,24 +79,42 @@ def _piece(
 
 
 @compiled
+def _needs(end: int) -> float:
+    """GeV that a string with such an `end` needs more than one between light quarks."""
+    return CHARM_NEEDS if abs(end) == 4 else (DIQUARK_NEEDS if abs(end) >= 10 else 0.0)
+
+
+@compiled
+def _pair(state: Array, chain: Array, i: int, n: int, before: float, after: float) -> int:
+    """Flavour of the quarks that the gluon in row `i` of n becomes.
+
+    before, after: GeV that the strings on its two sides need for their other ends.
+    """
+    least = LIGHTEST + CHARM_NEEDS
+    fits = (
+        string_mass(chain, i - 1, n) > least + before and string_mass(chain, i, n) > least + after
+    )
+    if fits and uniform(state) < charm_of_gluon(chain, i):
+        return 4
+    return new_quark(state)
+
+
+@compiled
 def _attempt(
     state: Array, w: float, current: int, end: int, extra: int, extra_mass: float, chain: Array,
     spare: Array, rows: Array,
 ) -> int:  # fmt: skip
-    first = CHARM_NEEDS if abs(current) == 4 else 0.0
-    last = (DIQUARK_NEEDS if end >= 10 else (CHARM_NEEDS if abs(end) == 4 else 0.0)) + extra_mass
-    n = radiate(state, w, first, last, chain, spare)
+    sign, last = 1 if current > 0 else -1, _needs(end) + extra_mass
+    n = radiate(state, w, _needs(current), last, chain, spare)
     made, forward = 0, current
-    for i in range(n - 1):
-        quark = new_quark(state) if current > 0 else -new_quark(state)
-        if i == n - 2:
-            k = _piece(state, chain, i, n, forward, end, extra, extra_mass, spare, rows[made:])
-        else:
-            k = _piece(state, chain, i, n, forward, -quark, 0, 0.0, spare, rows[made:])
+    for i in range(n - 2):
+        quark = sign * _pair(state, chain, i + 1, n, _needs(forward), last if i == n - 3 else 0.0)
+        k = _piece(state, chain, i, n, forward, -quark, 0, 0.0, spare, rows[made:])
         if k == 0:
             return 0
         made, forward = made + k, quark
-    return made
+    k = _piece(state, chain, n - 2, n, forward, end, extra, extra_mass, spare, rows[made:])
+    return made + k if k > 0 else 0
 
 
 @compiled
@@ -119,5 +137,6 @@ def hadrons(
         size = abs(rows[i, 4])
         if 400 < size < 500 or 4000 < size < 5000:
             n = decay_excited(state, rows, i, n)
-            charmed = int(rows[i, 4]) if species(int(rows[i, 4])) >= 0 else charmed
+            if charmed == 0 and species(int(rows[i, 4])) >= 0:
+                charmed = int(rows[i, 4])
     return decay_resonances(state, rows, n), charmed

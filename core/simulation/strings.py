@@ -40,13 +40,16 @@ A, B = 0.68, 0.98  # Lund parameters, b in GeV^-2
 SIGMA = 0.335 / math.sqrt(2.0)  # GeV, transverse momentum of a quark per axis
 # Production of s relative to u and of diquarks to quarks (Monash: 0.217, 0.081); more diquarks since
 # none are strange here and the last pair of a string has none
-STRANGE, DIQUARK = 0.25, 0.115
+STRANGE, DIQUARK = 0.25, 0.11
 SPIN_ONE = 0.3  # share of dd and uu among the diquarks, of our own choice
-# Charmed hadrons of GENIE for FASERCal: D0 0.589, D+ 0.230, D_s 0.158, Lambda_c 0.023
-CHARMED_BARYON, CHARMED_STRANGE, CHARM_VECTOR = 0.034, 0.162, 0.647
+# Charmed mesons of GENIE for FASERCal: D0 0.603, D+ 0.235, D_s 0.162; baryons of Pythia
+CHARMED_BARYON, CHARMED_STRANGE, CHARM_VECTOR = 0.034, 0.172, 0.647
 VECTOR, STRANGE_VECTOR = 1 / 3, 0.355  # shares of vector mesons
-ETA_KEPT, ETA_PRIME_KEPT = 0.60, 0.12  # suppression of eta and eta'
+ETA_KEPT, ETA_PRIME_KEPT = 0.57, 0.12  # suppression of eta and eta'
 PETERSON = 0.13
+VALENCE = (
+    2.0  # power of 1 - x in the valence quark's share of the nucleon's remains, tuned to Pythia
+)
 TRIES = 60
 
 
@@ -64,6 +67,18 @@ def _light_share(state: Array, mt2: float) -> float:
         if uniform(state) * 1.15 * top < (1.0 - z) ** A * math.exp(-B * mt2 / z):
             return z
     return 0.5
+
+
+@compiled
+def _remnant_share(state: Array) -> float:
+    """Share z of a baryon left behind with a valence quark.
+
+    The quark has the share x of what is left of the nucleon, with x^-1/2 (1 - x)^VALENCE.
+    """
+    while True:
+        x = uniform(state) ** 2
+        if uniform(state) < (1.0 - x) ** VALENCE:
+            return 1.0 - x
 
 
 @compiled
@@ -223,7 +238,7 @@ def _attempt(
     first = extra != 0
     while True:
         heavy = _excess(forward) + _excess(backward)
-        if not first and plus * minus < (2.05 + 0.6 * uniform(state) + heavy) ** 2:
+        if not first and plus * minus < (1.85 + 0.6 * uniform(state) + heavy) ** 2:
             break
         kx, ky = normals(state)
         kx, ky = SIGMA * kx, SIGMA * ky
@@ -235,7 +250,12 @@ def _attempt(
         hx, hy = (fx + kx, fy + ky) if ahead else (bx + kx, by + ky)
         mt2 = mass * mass + hx * hx + hy * hy
         charm = not first and abs(forward if ahead else backward) == 4
-        z = _charm_share(state) if charm else _light_share(state, mt2)
+        if charm:
+            z = _charm_share(state)
+        elif first and abs(extra) > 1000 and 0 < backward < 4:
+            z = _remnant_share(state)
+        else:
+            z = _light_share(state, mt2)
         p = z * plus if ahead else mt2 / (z * minus)
         m = mt2 / p
         if p >= 0.99 * plus or m >= 0.99 * minus or n > 180:
