@@ -1,10 +1,11 @@
 """Hadrons from a nucleon that lost a quark: remains, gluons, strings and decays, in GeV.
 
 A quark of the sea leaves its partner behind: an antiquark goes into a meson, a quark into a baryon.
-Charm that a Z strikes comes from a gluon of the nucleon: its partner ends the string and the nucleon's
+Charm that is struck comes from a gluon of the nucleon: its partner ends the string and the nucleon's
 own quarks stay a baryon, except that a left-behind c at times takes two of them. A radiated gluon
-splits a string in two, with half of its momentum at the end of either. Quarks and hadrons add up, so
-that charge, baryon number and the quark flavours are conserved, as is four-momentum.
+becomes a pair of quarks and splits a string in two, with half of its momentum at the end of either.
+Quarks and hadrons add up, so that charge, baryon number and the quark flavours are conserved, as is
+four-momentum.
 """
 # mypy: disable-error-code="no-any-return"
 
@@ -137,6 +138,5 @@ def hadrons(
         size = abs(rows[i, 4])
         if 400 < size < 500 or 4000 < size < 5000:
             n = decay_excited(state, rows, i, n)
-            if charmed == 0 and species(int(rows[i, 4])) >= 0:
-                charmed = int(rows[i, 4])
+            charmed = int(rows[i, 4]) if species(int(rows[i, 4])) >= 0 else charmed
     return decay_resonances(state, rows, n), charmed
