@@ -24,8 +24,8 @@ from .vectors import boost, deflect, rotate
 NUCLEON = 0.938919
 M_W, M_Z = 80.377, 91.1876
 Q2_MIN, W2_MIN = 1.0, 4.0
-# GeV2, room for a charmed meson and a Lambda_c, and for two bottom mesons and a nucleon
-W2_CHARM, W2_BOTTOM = 18.0, 132.0
+# Least W2 - M2 in GeV2: room for a charmed meson and a Lambda_c, for two bottom mesons and a nucleon
+ROOM_CHARM, ROOM_BOTTOM = 18.0, 132.0
 WEIGHTS = 10
 V_CS2, V_CD2 = 0.975**2, 0.221**2  # PDG, CKM
 # Strange quarks and antiquarks relative to `partons` where a W strikes them, tuned to the charm
@@ -95,7 +95,7 @@ def neutral_weights(
     its hadrons decay to.
     """
     s = 2.0 * NUCLEON * energy * y
-    q2, w2 = s * x, s * (1.0 - x)
+    q2, room = s * x, s * (1.0 - x)
     uv, dv, ub, db, st = densities(x, q2)
     if not proton:
         uv, dv, ub, db = dv, uv, db, ub
@@ -105,8 +105,8 @@ def neutral_weights(
     ad, au = LEFT[0] * right + RIGHT[0] * left, LEFT[1] * right + RIGHT[1] * left
     out[0], out[1], out[2], out[3], out[4] = dv * d, uv * u, db * d, ub * u, st * d
     out[5], out[6], out[7] = db * ad, ub * au, st * ad
-    charm = heavy(x, q2, 2.0 * M_CHARM, CHARM) if w2 > W2_CHARM else 0.0
-    bottom = heavy(x, q2, 2.0 * M_BOTTOM, BOTTOM) if w2 > W2_BOTTOM else 0.0
+    charm = heavy(x, q2, 2.0 * M_CHARM, CHARM) if room > ROOM_CHARM else 0.0
+    bottom = heavy(x, q2, 2.0 * M_BOTTOM, BOTTOM) if room > ROOM_BOTTOM else 0.0
     out[8], out[9] = charm * u + bottom * d, charm * au + bottom * ad
     return out.sum()
 

@@ -47,9 +47,7 @@ CHARMED_BARYON, CHARMED_STRANGE, CHARM_VECTOR = 0.034, 0.172, 0.647
 VECTOR, STRANGE_VECTOR = 1 / 3, 0.355  # shares of vector mesons
 ETA_KEPT, ETA_PRIME_KEPT = 0.57, 0.12  # suppression of eta and eta'
 PETERSON = 0.13
-VALENCE = (
-    2.0  # power of 1 - x in the valence quark's share of the nucleon's remains, tuned to Pythia
-)
+VALENCE = 2.0  # power of 1 - x in a valence quark's share of the remains, tuned to Pythia 8
 TRIES = 60
 
 
