@@ -28,7 +28,9 @@ def features(events: Events, detector: Detector) -> tuple[list[str], Array]:
     Of a voxel grid: for each slab along z (a row of windows, or of patches if there is one window
     only) log1p of the summed charge and of the hits, their totals, the charge-weighted centre and
     spread in mm, and the first slab and plane hit. Of an array: every number, on its declared scale,
-    log1p of their sum and of the largest, and the centre along each dimension in cells. Of tracks: how many, and all numbers of the longest. Of points: totals, centre and spread.
+    log1p of their sum and of the largest, and the centre along each dimension in cells. Of tracks:
+    how many, all numbers of the longest, and of its vectors the size across z. Of points: totals,
+    centre and spread.
     """
     named = [
         (f"{stream.name}.{name}", values.astype(np.float64))
@@ -149,9 +151,12 @@ def _tracks(tracks: TrackSet, table: Table) -> Named:
     leading = order[table.offsets[:-1][table.counts > 0]]
     yield "planes", _spread(table, seen[leading, None])[:, 0]
     for column in tracks.columns:
-        numbers = scaled(column, table[column.name].astype(np.float64)).reshape(rows, column.width)
-        for i, values in enumerate(_spread(table, numbers[leading]).T):
+        physical = table[column.name].astype(np.float64).reshape(rows, column.width)
+        for i, values in enumerate(_spread(table, scaled(column, physical[leading])).T):
             yield f"{column.name}_{i}", values
+        if column.moves == "vector" and column.width == 3:
+            across = np.hypot(physical[leading, 0], physical[leading, 1])[:, None]
+            yield f"{column.name}_across", _spread(table, scaled(column, across))[:, 0]
     for column in tracks.points:
         points = table[column.name].astype(np.float64).reshape(rows, tracks.planes, column.width)
         for name, plane in _ends(points[leading]).items():

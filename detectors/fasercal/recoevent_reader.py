@@ -104,12 +104,13 @@ class RecoEvents(Entries):
         return Rows(kept, self._columns(numbers[good]))
 
     def _columns(self, kept: Array) -> dict[str, Array]:
-        """Columns of ``muon``: momenta in the detector's frame; no error of q/p, no points."""
+        """Columns of ``muon``: no error of q/p, no points."""
         n = len(kept)
         stream = self._detector.stream("muon")
         planes = stream.layout["position"][1]
         return {
             "momentum": kept[:, 1:4] @ self._geometry.rotation,
+            "momentum_beam": kept[:, 1:4],
             "charge": kept[:, 0],
             "chi2": kept[:, 4],
             "ndf": kept[:, 5],

@@ -204,7 +204,7 @@ def _behind(space: Workspace, state: Array) -> Row:
     muons = signals(r, space.calorimeters, state, s.left, int(s.used[LEFT]))
     tiles = r.ahcal.reshape(-1)
     hit = np.flatnonzero(tiles >= TILE_THRESHOLD)
-    fitted = tracks(space.slabs, state, muons, space.calorimeters[1].back)
+    fitted = tracks(space.slabs, space.geometry.rotation, state, muons, space.calorimeters[1].back)
     return {
         "ecal.energy": r.ecal[None].astype(np.float32),
         "ahcal.index": np.stack(np.unravel_index(hit, r.ahcal.shape), 1).astype(np.int16),

@@ -14,10 +14,13 @@ LEAST_POINTS = 3  # stations, for a fit
 LEAST_Q_P = 1e-5  # c/GeV; a straighter track is given 100 TeV/c
 
 
-def tracks(slabs: Slabs, state: Array, muons: Array, back: float) -> dict[str, Array]:
+def tracks(
+    slabs: Slabs, rotation: Array, state: Array, muons: Array, back: float
+) -> dict[str, Array]:
     """Columns of the stream ``muon`` for `muons` (n, 6): x, y, dx/dz, dy/dz, p GeV/c, charge.
 
-    The muons are given where they leave what stands before the spectrometer, at z = `back` mm.
+    The muons are given where they leave what stands before the spectrometer, at z = `back` mm;
+    `rotation` (3, 3) leads from the detector's axes to the beam's.
     Those with too few points make no track; of a fit that did not converge, all but the points and
     their number is NaN. Pattern recognition is perfect.
     """
@@ -26,6 +29,7 @@ def tracks(slabs: Slabs, state: Array, muons: Array, back: float) -> dict[str, A
     fits = np.array([f for _, f in found]).reshape(len(found), 7)
     return {
         "momentum": fits[:, :3].astype(np.float32),
+        "momentum_beam": (fits[:, :3] @ rotation.T).astype(np.float32),
         "charge": fits[:, 3].astype(np.float32),
         "chi2": fits[:, 4].astype(np.float32),
         "ndf": fits[:, 5].astype(np.float32),

@@ -74,6 +74,7 @@ def test_the_longest_track_leads(toy):
     found = {name: x[:, i].tolist() for i, name in enumerate(names)}
     assert found["muon.count"] == [2, 0]
     assert found["muon.p_1"] == [8, 0]
+    np.testing.assert_allclose(found["muon.p_across"], [np.hypot(7, 8), 0])
     assert found["muon.hit_first_0"] == [2, 0]
     assert found["muon.hit_last_0"] == [4, 0]
 

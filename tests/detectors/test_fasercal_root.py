@@ -169,6 +169,8 @@ def test_muons_are_fitted_to_the_points_in_the_stations():
     assert muon["ndf"].tolist() == [15]
     direction = muon["momentum"][0] / np.linalg.norm(muon["momentum"][0])
     np.testing.assert_allclose(direction[:2], [0.01, -0.02], atol=2e-3)
+    turned = GENERATIONS["B"].rotation @ muon["momentum"][0]
+    np.testing.assert_allclose(muon["momentum_beam"][0], turned, rtol=1e-5)
     again = read(cal, GENUINE / "calevent.root").streams["muon"]
     np.testing.assert_array_equal(again["position"], muon["position"])
 
@@ -196,6 +198,7 @@ def test_recoevent_gives_voxels_and_fitted_muons(tmp_path):
     np.testing.assert_array_equal(muon["charge"], np.concatenate(flat["charge"]))
     world = np.stack([np.concatenate(flat[f"p{a}"]) for a in "xyz"], axis=1)
     np.testing.assert_allclose(muon["momentum"] @ GENERATIONS["B"].rotation.T, world, rtol=1e-4, atol=1e-4)  # fmt: skip
+    np.testing.assert_allclose(muon["momentum_beam"], world, rtol=1e-6)
     assert np.isnan(muon["sigma"]).all()
 
 
