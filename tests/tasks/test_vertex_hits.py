@@ -65,13 +65,17 @@ def plain(head, seen, events, b):
             mine = (patches == cell // np.array(grid.patch)).all(1) & (plan.event.numpy() == b)
             x = seen.tokens[name][int(np.flatnonzero(mine)[0])]
             h = reference.gelu(reference.linear(votes.own, reference.norm(votes.norm, x)) + asked)
-            said = reference.linear(votes.out, h)
-            code = votes.code[np.ravel_multi_index(cell % np.array(grid.patch), grid.patch)]
-            logits.append(said[: len(code)] @ code + said[len(code)])
+            said, (nx, ny, _), (j, k, l) = (
+                reference.linear(votes.out, h),
+                grid.patch,
+                cell % grid.patch,
+            )
+            numbers = said[:-3] @ head.patches[name].waves
+            logits.append(numbers[j] + numbers[nx + k] + numbers[nx + ny + l])
             centre = [
                 axis.start + (i + 0.5) * axis.pitch for axis, i in zip(grid.axes, cell, strict=True)
             ]
-            at.append(torch.tensor(centre) + 100.0 * said[len(code) + 1 :])
+            at.append(torch.tensor(centre) + 100.0 * said[-3:])
     return torch.softmax(torch.stack(logits), 0) @ torch.stack(at)
 
 
@@ -138,13 +142,15 @@ def test_gradients_of_the_mean_are_right():
 def test_places_are_the_centres_of_cells():
     """Gaps between modules lie between patches, so a patch's first cell and the pitch say all."""
     for grid in (s for d in DETECTORS for s in d.streams if isinstance(s, VoxelGrid)):
-        corner, cell = places(grid)
+        found = places(grid)
         rng = np.random.default_rng(0)
         index = rng.integers(0, grid.shape, (50, 3))
         patch = np.ravel_multi_index(tuple((index // np.array(grid.patch)).T), grid.patches)
         inside = np.ravel_multi_index(tuple((index % np.array(grid.patch)).T), grid.patch)
         wanted = np.stack([a.centres[i] for a, i in zip(grid.axes, index.T, strict=True)], 1)
-        np.testing.assert_allclose(corner[patch] + cell[inside], wanted, atol=1e-3)
+        np.testing.assert_allclose(
+            found["corner"][patch] + found["cell"][inside], wanted, atol=1e-3
+        )
 
 
 def test_in_bfloat16_hits_stay_where_they_are(events):
@@ -168,7 +174,7 @@ def test_in_bfloat16_hits_stay_where_they_are(events):
 
 def test_places_are_not_weights(events):
     names = made()[1].state_dict()
-    assert not [n for n in names if n.endswith((".corner", ".cell"))]
+    assert not [n for n in names if n.endswith((".corner", ".cell", ".plane"))]
 
 
 def at_the_first_hit(events):
