@@ -119,8 +119,17 @@ def places(grid: VoxelGrid) -> dict[str, Array]:
         "corner": product([axis.centres[::n] for axis, n in sides], np.float32),
         "cell": product([np.arange(n) * axis.pitch for axis, n in sides], np.float32),
         "plane": product([np.arange(n) for n in grid.patch], np.int64) + np.array([0, x, x + y]),
-        "waves": torch.block_diag(*(sine_table((n,), WAVES).T for n in grid.patch)).numpy(),
+        "waves": _side_by_side([sine_table((n,), WAVES).T.numpy() for n in grid.patch]),
     }
+
+
+def _side_by_side(blocks: list[Array]) -> Array:
+    """A matrix with `blocks` on its diagonal."""
+    rows, columns = np.cumsum([[0, 0], *(b.shape for b in blocks)], axis=0).T
+    whole = np.zeros((rows[-1], columns[-1]), np.float32)
+    for i, block in enumerate(blocks):
+        whole[rows[i] : rows[i + 1], columns[i] : columns[i + 1]] = block
+    return whole
 
 
 def mean_by_event(logit_m: Tensor, x_m3: Tensor, event_m: Tensor, nowhere_b3: Tensor) -> Tensor:
