@@ -36,16 +36,18 @@ from intarsia.core.train import share_cores
 
 MAE = "stages.mae.tasks.mae"
 DRAWS = 8
-STARTS = ("mae", "mae_rel")
 AS_IT_IS, LAST_WEIGHTS = "as it is", "no averaging"
 NO_NOISE = "fine-tuning augmented without noise"
+HITS = "vertex from the hits"
 HYBRID = ("focal", "border", "charge", "chamfer", "distance")
+STARTS = {AS_IT_IS: ("mae", "mae_rel"), HITS: ("scratch", "mae", "mae_rel")}
 CHANGES = {
     AS_IT_IS: (),
     "plain losses": tuple(f"{MAE}.hybrid.{term}=0" for term in HYBRID),
     LAST_WEIGHTS: ("stages.finetune.optim.ema=0",),
     "augmentations": ("stages.mae.augment=true", "stages.finetune.augment=true"),
     NO_NOISE: ("stages.finetune.augment={charge_scale: 0.1, smear: 0.1, dropout: 0.05}",),
+    HITS: ("stages.finetune.tasks.vertex.head=hits",),
     "no empty patches": (f"{MAE}.view.empty=0",),
 }
 
@@ -85,7 +87,12 @@ def tuned(run: Bench, name: str, seed: int) -> tuple[float, float]:
 
 def taken_over(run: Path, out: Path, change: str) -> None:
     """What `run` has trained and `change` leaves as it is: averaging does not change the training."""
-    stages = {AS_IT_IS: ("mae", "mae_rel", "finetune"), LAST_WEIGHTS: ("mae",), NO_NOISE: ("mae",)}
+    stages = {
+        AS_IT_IS: ("mae", "mae_rel", "finetune"),
+        LAST_WEIGHTS: ("mae",),
+        NO_NOISE: ("mae",),
+        HITS: ("mae", "mae_rel"),
+    }
     for stage in stages.get(change, ()):
         copytree(run / stage, out / stage, dirs_exist_ok=True)
     if change == LAST_WEIGHTS:
@@ -118,7 +125,7 @@ def main() -> None:
             begin = process_time()
             learn(run, "mae", recipe.stages["mae"], seed)
             cpu = process_time() - begin
-            for start in STARTS if change == AS_IT_IS else ("mae",):
+            for start in STARTS.get(change, ("mae",)):
                 name = f"finetune/{start}"
                 row = {"change": change, "start": start, "seed": seed, "cpu": cpu}
                 row |= {"probe": probed(run, name, seed), "tuned": tuned(run, name, seed)}
