@@ -205,6 +205,11 @@ class Detector:
             )
         return stream, columns[wanted or next(iter(columns))]
 
+    @property
+    def grids(self) -> dict[str, VoxelGrid]:
+        """Voxel streams by name, in the order declared."""
+        return {s.name: s for s in self.streams if isinstance(s, VoxelGrid)}
+
     def label(self, name: str) -> Label:
         """The event truth called `name`; DeclarationError naming the nearest one otherwise."""
         for label in self.truth:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import gelu
 
 from .attention import Attention, Block, lay, xavier
 from .batch import Rows
 from .encoder import Encoded
+from .hits import UNIT, HitPoints
 from .recipe import Model
 from .task import Reading
+from .task_module import Setting
+
+POINTS = 4  # among the hits of each voxel stream
 
 
 class PooledHead(nn.Module):
@@ -81,10 +86,46 @@ class ContextHead(nn.Module):
         return out.float()
 
 
-def head(options: Reading, model: Model, outputs: int) -> nn.Module:
+class HitHead(nn.Module):
+    """Pooled latents and points among the hits of each voxel stream; then a small network.
+
+    What latents say of places is coarse: in which direction energy flows from the vertex, and whether
+    it balances across the beam, takes places to a cell. points of `HitPoints` start as centres of charge
+    or of hits, and learn to be others. scale: as for `PooledHead`.
+    """
+
+    def __init__(self, setting: Setting, outputs: int, scale: float) -> None:
+        super().__init__()
+        model, grids = setting.model, setting.detector.grids
+        self.points = HitPoints(model, grids, POINTS, 0.02)
+        self.norm = nn.LayerNorm(2 * model.dim)
+        self.hidden = nn.Linear(2 * model.dim + 4 * len(grids) * POINTS, 2 * model.dim).apply(
+            xavier
+        )
+        self.out = _small(2 * model.dim, outputs, scale)
+        middles = [[axis.middle for axis in grid.axes] for grid in grids.values()]
+        self.middle: Tensor
+        self.register_buffer("middle", torch.tensor(middles)[:, None], persistent=False)
+
+    def forward(self, encoded: Encoded) -> Tensor:
+        """(B, outputs)."""
+        points, weight = self.points(encoded)
+        there = torch.isfinite(weight)[..., None]
+        away = torch.where(there, (points - self.middle) / UNIT, 0.0)
+        seen = torch.cat([away, there.to(away.dtype)], -1).flatten(1)
+        pooled = self.norm(encoded.pooled())
+        with torch.autocast(pooled.device.type, enabled=False):
+            x_bd = torch.cat([pooled.to(seen.dtype), seen], 1)
+            out: Tensor = self.out(gelu(self.hidden(x_bd)))
+        return out
+
+
+def head(options: Reading, setting: Setting, outputs: int) -> nn.Module:
     """The head that the options of a task name."""
+    if options.head == "hits":
+        return HitHead(setting, outputs, options.head_scale)
     make = {"tokens": TokenHead, "pooled": PooledHead}[options.head]
-    return make(model, outputs, options.head_scale)
+    return make(setting.model, outputs, options.head_scale)
 
 
 def _precise(norm: nn.LayerNorm, out: nn.Linear, x_bd: Tensor) -> Tensor:

@@ -184,6 +184,8 @@ def _needs(instances: Instances, detector: Detector, registry: Registry) -> Iter
             except IntarsiaError as error:
                 yield steps, f"task {name!r}: {error}"
                 continue
+            if getattr(instance.options, "head", "") == "hits" and not detector.grids:
+                yield (*steps, "head"), f"{detector.name} has no voxels for the head 'hits'"
             for missing in _missing(needs, detector):
                 yield steps, f"task {name!r} needs {missing}"
 

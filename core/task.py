@@ -15,7 +15,7 @@ from .streams import name_field
 
 _dotted = matches_re(r"[\w.]+:\w+")
 
-HEADS = ("tokens", "pooled")
+HEADS = ("tokens", "pooled", "hits")
 
 
 @frozen(kw_only=True)
@@ -42,7 +42,7 @@ class Reading:
     """How a task reads whole events: the first options of every such task.
 
     head: ``tokens``, a learned token of the task looks at the latents, or ``pooled``, the global
-    latent beside the mean one. head_scale: spread of the head's linear weights at the start.
+    latent beside the mean one, or ``hits``, these and points among the hits. head_scale: spread of the head's linear weights at the start.
     """
 
     view: View = Factory(View)

@@ -22,7 +22,7 @@ class Classifier(TaskModule):
         label = setting.detector.label(options.truth)
         self.truth, self.smoothing = options.truth, options.smoothing
         self.terms = ("class",)
-        self.head = head(options, setting.model, len(label.classes))
+        self.head = head(options, setting, len(label.classes))
 
     def forward(self, encoded: Encoded, batch: Batch) -> dict[str, Tensor]:
         """Logits (B, C)."""

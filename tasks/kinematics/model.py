@@ -40,7 +40,7 @@ class Momenta(TaskModule):
         self.names, self.beta = (options.visible, options.jet), options.beta
         self.terms = ("visible", "jet")
         scales = [_scales(setting, name) for name in self.names]
-        self.head = head(options, setting.model, 8)
+        self.head = head(options, setting, 8)
         self.unit: Tensor
         self.median: Tensor
         self.width: Tensor

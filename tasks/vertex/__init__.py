@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from attrs import field, frozen
-from attrs.validators import gt, in_
+from attrs.validators import gt
 
 from intarsia.core.detector import Detector
 from intarsia.core.errors import DeclarationError
 from intarsia.core.hookspecs import hookimpl
-from intarsia.core.streams import VoxelGrid
-from intarsia.core.task import HEADS, Needs, Reading, TaskKind
+from intarsia.core.task import Needs, Reading, TaskKind
 
 
 @frozen(kw_only=True)
@@ -18,21 +17,18 @@ class Vertex(Reading):
 
     truth: the point to find, in mm. unit: deviation in mm that costs one, the same along every axis, as
     the distance to the true vertex counts them. beta: deviation in mm below which the loss is
-    quadratic, by default a cell of FASERCal's 3DCal. head: besides those of every task ``hits``, the
-    mean of the event's hits, weighted by how likely each is to be the point: it reads the tokens too.
+    quadratic, by default a cell of FASERCal's 3DCal. With the head ``hits`` it is a point among the
+    hits, weighted by how likely each is to be the one.
     """
 
-    head: str = field(default="tokens", validator=in_((*HEADS, "hits")))
     truth: str = "vertex"
     unit: float = field(default=100.0, validator=gt(0))
     beta: float = field(default=10.0, validator=gt(0))
 
 
 def _needs(options: Vertex, detector: Detector) -> Needs:
-    """The point; DeclarationError if hits cannot say where it is."""
+    """The point; DeclarationError if hits cannot be it."""
     if options.head == "hits":
-        if not any(isinstance(s, VoxelGrid) for s in detector.streams):
-            raise DeclarationError(f"detector {detector.name!r} has no voxels for the head 'hits'")
         label = next((t for t in detector.truth if t.name == options.truth), None)
         if label and (label.moves, label.width, label.unit) != ("point", 3, "mm"):
             raise DeclarationError(

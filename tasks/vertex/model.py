@@ -10,19 +10,18 @@ from torch import Tensor, nn
 from intarsia.core.batch import Batch
 from intarsia.core.encoder import Encoded
 from intarsia.core.heads import head
+from intarsia.core.hits import HitPoints
 from intarsia.core.losses import regression
-from intarsia.core.streams import VoxelGrid
 from intarsia.core.task_module import Setting, TaskModule
 from intarsia.tasks.vertex import Vertex
-from intarsia.tasks.vertex.hits import HitHead
 
 
 class VertexRegression(TaskModule):
     """The vertex in mm.
 
     Heads that read latents work in units of the spread of the training split's vertices, about their
-    mean; both are kept in the checkpoint as part of the normalisation. `HitHead` gives mm, and the mean
-    for an event without hits.
+    mean; both are kept in the checkpoint as part of the normalisation. Hits give mm, and the mean where
+    there are none.
     """
 
     def __init__(self, options: Vertex, setting: Setting) -> None:
@@ -34,10 +33,11 @@ class VertexRegression(TaskModule):
         scale = setting.normalisation["truth"][options.truth]
         self.hits = options.head == "hits"
         if self.hits:
-            grids = {s.name: s for s in setting.detector.streams if isinstance(s, VoxelGrid)}
-            self.head: nn.Module = HitHead(setting.model, grids, options.unit, options.head_scale)
+            self.head: nn.Module = HitPoints(
+                setting.model, setting.detector.grids, 1, options.head_scale
+            )
         else:
-            self.head = head(options, setting.model, width)
+            self.head = head(options, setting, width)
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(scale["mean"]).reshape(-1))
@@ -46,8 +46,15 @@ class VertexRegression(TaskModule):
     def forward(self, encoded: Encoded, batch: Batch) -> dict[str, Tensor]:
         """Position (B, 3) in mm."""
         if self.hits:
-            return {"position": self.head(encoded, self.mean)}
+            return {"position": self._among_hits(encoded)}
         return {"position": self.head(encoded) * self.std + self.mean}
+
+    def _among_hits(self, encoded: Encoded) -> Tensor:
+        """The point among the hits of all streams; the mean of training for an event without any."""
+        points_bs3, weights_bs = (x[:, :, 0] for x in self.head(encoded))
+        some = torch.isfinite(weights_bs).any(1, keepdim=True)
+        share = torch.where(some, weights_bs, 0.0).softmax(1)
+        return torch.where(some, (share[..., None] * points_bs3).sum(1), self.mean)
 
     def losses(
         self, out: Mapping[str, Tensor], encoded: Encoded, batch: Batch

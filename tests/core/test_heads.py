@@ -4,10 +4,14 @@ import torch
 import toy
 
 from intarsia.core.encoder import Encoded
-from intarsia.core.heads import PooledHead, TokenHead, head
+from intarsia.core.heads import HitHead, PooledHead, TokenHead, head
 from intarsia.core.task import HEADS, Reading, View
+from intarsia.core.task_module import Setting
 
-KINDS = {"tokens": TokenHead, "pooled": PooledHead}
+KINDS = {"tokens": TokenHead, "pooled": PooledHead, "hits": HitHead}
+SETTING = Setting(
+    detector=toy.DETECTOR, model=toy.MODEL, normalisation=toy.normalisation(toy.DETECTOR)
+)
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +27,7 @@ def encoded():
 
 def made(kind, outputs=5, scale=0.1):
     torch.manual_seed(0)
-    return toy.roughened(head(Reading(head=kind, head_scale=scale), toy.MODEL, outputs)).double()
+    return toy.roughened(head(Reading(head=kind, head_scale=scale), SETTING, outputs)).double()
 
 
 def test_the_head_is_the_one_that_is_named():
@@ -59,12 +63,43 @@ def test_pooled_latents_equal_a_plain_calculation_event_by_event(encoded):
             torch.testing.assert_close(out[b], alone, atol=1e-10, rtol=0)
 
 
+def test_points_among_the_hits_equal_a_plain_calculation_event_by_event(encoded):
+    module = made("hits")
+    with torch.no_grad():
+        out = module(encoded)
+        points, weight = module.points(encoded)
+        for b in range(len(out)):
+            latents = encoded.latents[b][encoded.mask[b]]
+            pooled = reference.norm(module.norm, torch.cat([latents[0], latents.mean(0)]))
+            seen = [pooled]
+            for s, grid in enumerate((toy.CUBES, toy.PLATES)):
+                middle = torch.tensor([0.5 * n * 10.0 for n in grid.shape])  # of cells of 10 mm
+                for k in range(points.shape[2]):
+                    there = bool(torch.isfinite(weight[b, s, k]))
+                    away = (points[b, s, k] - middle) / 100 if there else torch.zeros(3)
+                    seen += [away, torch.tensor([float(there)])]
+            hidden = reference.gelu(reference.linear(module.hidden, torch.cat(seen).double()))
+            alone = reference.linear(module.out, hidden)
+            torch.testing.assert_close(out[b], alone, atol=1e-6, rtol=0)
+
+
+def test_a_place_moves_the_answer_of_the_hits_alone(encoded):
+    """A shift of every hit by a cell is seen, which latents of the same tokens do not know."""
+    module = made("hits")
+    with torch.no_grad():
+        before = module(encoded)
+        for votes in module.points.streams.values():
+            votes.corner += torch.tensor([10.0, 0.0, 0.0])
+        assert ((module(encoded) - before).abs().amax(1) > 1e-4).all()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_in_bfloat16_the_last_step_is_exact(encoded, kind):
     """The map itself adds no rounding: numbers a thousandth apart stay apart."""
     module = made(kind).float()
     latents = encoded.latents.float()
-    single = Encoded(latents, encoded.mask, encoded.tokens, encoded.plan)
+    tokens = {name: x.float() for name, x in encoded.tokens.items()}
+    single = Encoded(latents, encoded.mask, tokens, encoded.plan)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         out = module(single)
     assert out.dtype == torch.float32
@@ -106,7 +141,7 @@ def test_gradients_reach_every_parameter_and_all_latents(encoded, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_starts_as_small_as_it_is_told(kind):
     torch.manual_seed(0)
-    out = head(Reading(head=kind, head_scale=2e-5), toy.MODEL, 40).out
+    out = head(Reading(head=kind, head_scale=2e-5), SETTING, 40).out
     assert float(out.weight.detach().std()) == pytest.approx(2e-5, rel=0.1)
     assert (out.bias == 0).all()
 

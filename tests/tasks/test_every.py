@@ -8,7 +8,7 @@ import torch
 import toy
 from attrs import evolve, fields
 
-from intarsia.core import sample
+from intarsia.core import recipe_check, sample
 from intarsia.core.conformance import SMALL
 from intarsia.core.events import Events, Table
 from intarsia.core.network import kinds, network
@@ -92,6 +92,15 @@ def missing(label: Label, n: int):
 def test_every_task_is_tried_on_some_detector():
     assert {k.name for k, _ in PAIRS} == {k.name for k in TASKS}
     assert {d.name for _, d in PAIRS} == {d.name for d in DETECTORS}
+
+
+def test_a_head_that_reads_hits_is_refused_where_there_are_no_voxels():
+    kind = REGISTRY.task("vertex")
+    asked = {"fine": {"it": Instance(kind="vertex", options=options_of(kind, head="hits"))}}
+    steps = ("stages", "fine", "tasks", "it", "head")
+    found = list(recipe_check._needs(asked, toy.PLAIN, REGISTRY))
+    assert found == [(steps, "toyplain has no voxels for the head 'hits'")]
+    assert not list(recipe_check._needs(asked, toy.GRID, REGISTRY))
 
 
 @every

@@ -1,0 +1,160 @@
+"""Points among the hits of an event: attention to hits, with their places as values.
+
+Shape letters: B events, t tokens, n hits of a stream, K points, D width, F columns, P planes of a patch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import gelu
+
+from .attention import sine_table, xavier
+from .batch import GridPlan
+from .encoder import Encoded
+from .events import Array
+from .recipe import Model
+from .streams import VoxelGrid
+
+WAVES = 8  # enough to tell the 5 to 16 planes of a patch apart, and smooth at the start
+UNIT = 100.0  # mm of a shift of one
+
+
+class HitPoints(nn.Module):
+    """K mean places of the hits of each voxel stream, weighted by what their patches say.
+
+    For each point a patch says a number for each of its planes of cells along x, y and z, one for each
+    column, and a shift s in mm. Hit i in the cell (j, k, l) of its patch, with the scaled columns v_i, lies
+    at x_i mm and has
+
+        logit_i = X_j + Y_k + Z_l + c . v_i,   point = sum_i softmax(logit)_i (x_i + s)
+
+    with the softmax over the hits of the event in the stream. So a patch need not know where in it the
+    first hit is: that Z falls with l is enough to find it, and c of one makes of the point the centre of
+    charge. The latents know where a window lies, not where a hit does.
+
+    points: K. scale: spread of the last linear weights at the start.
+    """
+
+    def __init__(
+        self, model: Model, grids: Mapping[str, VoxelGrid], points: int, scale: float
+    ) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(2 * model.dim)
+        self.ask = nn.Linear(2 * model.dim, model.dim).apply(xavier)
+        self.streams = nn.ModuleDict(
+            {name: PatchVotes(grid, model, points, scale) for name, grid in grids.items()}
+        )
+
+    def forward(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
+        """Points (B, S, K, 3) in mm and log of their summed weights (B, S, K), for S streams.
+
+        Of a stream without hits in an event the points are zero and the weights minus infinity.
+        """
+        asked_bd = self.ask(self.norm(encoded.pooled()))
+        found = []
+        for name, votes in self.streams.items():
+            plan = cast("GridPlan", encoded.plan.streams[name])
+            logit_nk, place_nk3 = votes(encoded.tokens[name], asked_bd, plan)
+            event_n = plan.event.index_select(0, plan.token)
+            found.append(mean_by_event(logit_nk, place_nk3, event_n, len(asked_bd)))
+        points, weights = zip(*found, strict=True)
+        return torch.stack(points, 1), torch.stack(weights, 1)
+
+
+class PatchVotes(nn.Module):
+    """What the patches of one stream say of their hits.
+
+    Token t and the pooled latents g of its event give ``out(gelu(own(norm(t)) + asked(g)))``: for each
+    point how much of each of `WAVES` sines and cosines its numbers along each axis are, the weights of
+    the columns, and the shift.
+    """
+
+    def __init__(self, grid: VoxelGrid, model: Model, points: int, scale: float) -> None:
+        super().__init__()
+        self.sizes = (3 * WAVES, sum(c.width for c in grid.columns), 3)
+        self.points = points
+        self.norm = nn.LayerNorm(model.dim)
+        self.own = nn.Linear(model.dim, model.dim).apply(xavier)
+        self.out = nn.Linear(model.dim, points * sum(self.sizes))
+        nn.init.trunc_normal_(self.out.weight, std=scale)
+        nn.init.zeros_(self.out.bias)
+        self.corner: Tensor
+        self.cell: Tensor
+        self.plane: Tensor
+        self.waves: Tensor
+        for name, values in places(grid).items():
+            self.register_buffer(name, torch.from_numpy(values), persistent=False)
+
+    def forward(self, x_td: Tensor, asked_bd: Tensor, plan: GridPlan) -> tuple[Tensor, Tensor]:
+        """Logit (n, K) of each hit, and its place with the shift of its patch, (n, K, 3) mm."""
+        h_td = gelu(self.own(self.norm(x_td)) + asked_bd.index_select(0, plan.event))
+        with torch.autocast(x_td.device.type, enabled=False):  # bfloat16 knows a metre to 4 mm
+            said = self.out(h_td.to(self.out.weight.dtype)).unflatten(1, (self.points, -1))
+            waves, columns_tkf, shift_tk3 = said.split(self.sizes, 2)
+            votes_pk = (waves @ self.waves).transpose(1, 2).reshape(-1, self.points)
+            first_n1 = plan.token[:, None] * self.waves.shape[1]
+            where_n3 = first_n1 + self.plane.index_select(0, plan.cell)
+            logit_nk = votes_pk.index_select(0, where_n3.reshape(-1)).unflatten(0, (-1, 3)).sum(1)
+            columns_nkf = columns_tkf.index_select(0, plan.token)
+            logit_nk = logit_nk + (columns_nkf * plan.values[:, None].to(said.dtype)).sum(2)
+            patch_tk3 = self.corner.index_select(0, plan.patch)[:, None] + UNIT * shift_tk3
+            cell_n13 = self.cell.index_select(0, plan.cell)[:, None]
+            return logit_nk, patch_tk3.index_select(0, plan.token) + cell_n13
+
+
+def places(grid: VoxelGrid) -> dict[str, Array]:
+    """Where the cells of a grid are.
+
+    ``corner``: centre of the first cell of each patch, (patches, 3) float32 mm; ``cell``: of each cell of
+    a patch from there on, (cells, 3) mm; ``plane``: (cells, 3) number of its plane along each axis,
+    those along y counted on from those along x, and z from y; ``waves``: (3 WAVES, P) functions of the
+    number of a plane, float32.
+    """
+
+    def product(axes: list[Array], dtype: type) -> Array:
+        found = np.stack([a.ravel() for a in np.meshgrid(*axes, indexing="ij")], 1)
+        return found.astype(dtype)
+
+    sides = list(zip(grid.axes, grid.patch, strict=True))
+    x, y, _ = grid.patch
+    return {
+        "corner": product([axis.centres[::n] for axis, n in sides], np.float32),
+        "cell": product([np.arange(n) * axis.pitch for axis, n in sides], np.float32),
+        "plane": product([np.arange(n) for n in grid.patch], np.int64) + np.array([0, x, x + y]),
+        "waves": _side_by_side([sine_table((n,), WAVES).T.numpy() for n in grid.patch]),
+    }
+
+
+def _side_by_side(blocks: list[Array]) -> Array:
+    """A matrix with `blocks` on its diagonal."""
+    rows, columns = np.cumsum([[0, 0], *(b.shape for b in blocks)], axis=0).T
+    whole = np.zeros((rows[-1], columns[-1]), np.float32)
+    for i, block in enumerate(blocks):
+        whole[rows[i] : rows[i + 1], columns[i] : columns[i + 1]] = block
+    return whole
+
+
+def mean_by_event(
+    logit_nk: Tensor, x_nk3: Tensor, event_n: Tensor, b: int
+) -> tuple[Tensor, Tensor]:
+    """Means of `x` by event with the weights softmax(logit), (B, K, 3), and logsumexp(logit), (B, K).
+
+    Zero and minus infinity for an event without any.
+    """
+    k = logit_nk.shape[1]
+    top_bk = logit_nk.new_full((b, k), -torch.inf)
+    top_bk = top_bk.scatter_reduce(
+        0, event_n[:, None].expand(-1, k), logit_nk.detach(), "amax", include_self=True
+    )
+    weight_nk = (logit_nk - top_bk.index_select(0, event_n)).exp()
+    total_bk = logit_nk.new_zeros(b, k).index_add(0, event_n, weight_nk)
+    sum_bk3 = x_nk3.new_zeros(b, k, 3).index_add(0, event_n, weight_nk[..., None] * x_nk3)
+    some = total_bk > 0
+    safe = torch.where(some, total_bk, 1.0)
+    log_bk = torch.where(some, safe.log() + torch.where(some, top_bk, 0.0), -torch.inf)
+    return sum_bk3 / safe[..., None], log_bk
