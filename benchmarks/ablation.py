@@ -38,7 +38,7 @@ MAE = "stages.mae.tasks.mae"
 DRAWS = 8
 AS_IT_IS, LAST_WEIGHTS = "as it is", "no averaging"
 NO_NOISE = "fine-tuning augmented without noise"
-HITS = "vertex from the hits"
+HITS = "heads that read hits"
 HYBRID = ("focal", "border", "charge", "chamfer", "distance")
 STARTS = {AS_IT_IS: ("mae", "mae_rel"), HITS: ("scratch", "mae", "mae_rel")}
 CHANGES = {
@@ -47,7 +47,7 @@ CHANGES = {
     LAST_WEIGHTS: ("stages.finetune.optim.ema=0",),
     "augmentations": ("stages.mae.augment=true", "stages.finetune.augment=true"),
     NO_NOISE: ("stages.finetune.augment={charge_scale: 0.1, smear: 0.1, dropout: 0.05}",),
-    HITS: ("stages.finetune.tasks.vertex.head=hits",),
+    HITS: tuple(f"stages.finetune.tasks.{task}.head=hits" for task in ("flavour", "vertex")),
     "no empty patches": (f"{MAE}.view.empty=0",),
 }
 
