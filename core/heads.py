@@ -15,6 +15,7 @@ from .task import Reading
 from .task_module import Setting
 
 POINTS = 4  # among the hits of each voxel stream
+SPREAD = 0.02  # of the weights that say where they are, at the start: as of every learned token
 
 
 class PooledHead(nn.Module):
@@ -90,19 +91,19 @@ class HitHead(nn.Module):
     """Pooled latents and points among the hits of each voxel stream; then a small network.
 
     What latents say of places is coarse: in which direction energy flows from the vertex, and whether
-    it balances across the beam, takes places to a cell. points of `HitPoints` start as centres of charge
-    or of hits, and learn to be others. scale: as for `PooledHead`.
+    it balances across the beam, takes places to a cell. The `POINTS` of a stream all start as the middle
+    of its hits, and enter in units of 100 mm from the middle of the grid, each beside a one, or as zeros
+    without hits. scale: as for `PooledHead`.
     """
 
     def __init__(self, setting: Setting, outputs: int, scale: float) -> None:
         super().__init__()
         model, grids = setting.model, setting.detector.grids
-        self.points = HitPoints(model, grids, POINTS, 0.02)
-        self.norm = nn.LayerNorm(2 * model.dim)
-        self.hidden = nn.Linear(2 * model.dim + 4 * len(grids) * POINTS, 2 * model.dim).apply(
-            xavier
-        )
-        self.out = _small(2 * model.dim, outputs, scale)
+        width, seen = 2 * model.dim, 4 * len(grids) * POINTS
+        self.points = HitPoints(model, grids, POINTS, SPREAD)
+        self.norm = nn.LayerNorm(width)
+        self.hidden = nn.Linear(width + seen, width).apply(xavier)
+        self.out = _small(width, outputs, scale)
         middles = [[axis.middle for axis in grid.axes] for grid in grids.values()]
         self.middle: Tensor
         self.register_buffer("middle", torch.tensor(middles)[:, None], persistent=False)
