@@ -10,6 +10,7 @@ from typing import cast
 
 import numpy as np
 import torch
+from attrs import frozen
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
@@ -56,12 +57,10 @@ class HitPoints(nn.Module):
         Of a stream without hits in an event the points are zero and the weights minus infinity.
         """
         asked_bd = self.ask(self.norm(encoded.pooled()))
-        found = []
-        for name, votes in self.streams.items():
-            plan = cast("GridPlan", encoded.plan.streams[name])
-            logit_nk, place_nk3 = votes(encoded.tokens[name], asked_bd, plan)
-            event_n = plan.event.index_select(0, plan.token)
-            found.append(mean_by_event(logit_nk, place_nk3, event_n, len(asked_bd)))
+        found = [
+            votes(encoded.tokens[name], asked_bd, cast("GridPlan", encoded.plan.streams[name]))
+            for name, votes in self.streams.items()
+        ]
         points, weights = zip(*found, strict=True)
         return torch.stack(points, 1), torch.stack(weights, 1)
 
@@ -91,7 +90,7 @@ class PatchVotes(nn.Module):
             self.register_buffer(name, torch.from_numpy(values), persistent=False)
 
     def forward(self, x_td: Tensor, asked_bd: Tensor, plan: GridPlan) -> tuple[Tensor, Tensor]:
-        """Logit (n, K) of each hit, and its place with the shift of its patch, (n, K, 3) mm."""
+        """Points (B, K, 3) in mm, and log of their summed weights (B, K)."""
         h_td = gelu(self.own(self.norm(x_td)) + asked_bd.index_select(0, plan.event))
         with torch.autocast(x_td.device.type, enabled=False):  # bfloat16 knows a metre to 4 mm
             said = self.out(h_td.to(self.out.weight.dtype)).unflatten(1, (self.points, -1))
@@ -103,8 +102,56 @@ class PatchVotes(nn.Module):
             columns_nkf = columns_tkf.index_select(0, plan.token)
             logit_nk = logit_nk + (columns_nkf * plan.values[:, None].to(said.dtype)).sum(2)
             patch_tk3 = self.corner.index_select(0, plan.patch)[:, None] + UNIT * shift_tk3
-            cell_n13 = self.cell.index_select(0, plan.cell)[:, None]
-            return logit_nk, patch_tk3.index_select(0, plan.token) + cell_n13
+            cell_n3 = self.cell.index_select(0, plan.cell)
+            return means(
+                logit_nk, cell_n3, patch_tk3, Ownership(plan.token, plan.event, len(asked_bd))
+            )
+
+
+@frozen(eq=False)
+class Ownership:
+    """Whose hits are: token (n,) of each, event (t,) of each token, and how many events there are."""
+
+    token: Tensor
+    event: Tensor
+    events: int
+
+    def sum(self, x_n: Tensor) -> tuple[Tensor, Tensor]:
+        """Sums over the hits of each token (t, ...) and of each event (B, ...)."""
+        by_token = x_n.new_zeros(len(self.event), *x_n.shape[1:]).index_add(0, self.token, x_n)
+        return by_token, self.sum_tokens(by_token)
+
+    def sum_tokens(self, x_t: Tensor) -> Tensor:
+        """Sums over the tokens of each event (B, ...)."""
+        return x_t.new_zeros(self.events, *x_t.shape[1:]).index_add(0, self.event, x_t)
+
+    def largest(self, x_nk: Tensor) -> Tensor:
+        """The largest number of each event (B, K), minus infinity where there is none."""
+        k = x_nk.shape[1]
+        by_token = x_nk.new_full((len(self.event), k), -torch.inf)
+        by_token = by_token.scatter_reduce(0, self.token[:, None].expand(-1, k), x_nk, "amax")
+        by_event = x_nk.new_full((self.events, k), -torch.inf)
+        return by_event.scatter_reduce(0, self.event[:, None].expand(-1, k), by_token, "amax")
+
+
+def means(
+    logit_nk: Tensor, cell_n3: Tensor, patch_tk3: Tensor, owners: Ownership
+) -> tuple[Tensor, Tensor]:
+    """Means of places by event, (B, K, 3), with the weights softmax(logit), and logsumexp(logit), (B, K).
+
+    A hit lies at the sum of what its patch and its cell say. Zero and minus infinity for an event
+    without any. Sums go by token first: on a GPU thousands of hits would wait to be added to one event.
+    """
+    top_bk = owners.largest(logit_nk.detach())
+    top_nk = top_bk.index_select(0, owners.event).index_select(0, owners.token)
+    weight_nk = (logit_nk - top_nk).exp()
+    total_tk, total_bk = owners.sum(weight_nk)
+    inside_tk3, _ = owners.sum(weight_nk[..., None] * cell_n3[:, None])
+    sum_bk3 = owners.sum_tokens(total_tk[..., None] * patch_tk3 + inside_tk3)
+    some = total_bk > 0
+    safe = torch.where(some, total_bk, 1.0)
+    log_bk = torch.where(some, safe.log() + torch.where(some, top_bk, 0.0), -torch.inf)
+    return sum_bk3 / safe[..., None], log_bk
 
 
 def places(grid: VoxelGrid) -> dict[str, Array]:
@@ -137,24 +184,3 @@ def _side_by_side(blocks: list[Array]) -> Array:
     for i, block in enumerate(blocks):
         whole[rows[i] : rows[i + 1], columns[i] : columns[i + 1]] = block
     return whole
-
-
-def mean_by_event(
-    logit_nk: Tensor, x_nk3: Tensor, event_n: Tensor, b: int
-) -> tuple[Tensor, Tensor]:
-    """Means of `x` by event with the weights softmax(logit), (B, K, 3), and logsumexp(logit), (B, K).
-
-    Zero and minus infinity for an event without any.
-    """
-    k = logit_nk.shape[1]
-    top_bk = logit_nk.new_full((b, k), -torch.inf)
-    top_bk = top_bk.scatter_reduce(
-        0, event_n[:, None].expand(-1, k), logit_nk.detach(), "amax", include_self=True
-    )
-    weight_nk = (logit_nk - top_bk.index_select(0, event_n)).exp()
-    total_bk = logit_nk.new_zeros(b, k).index_add(0, event_n, weight_nk)
-    sum_bk3 = x_nk3.new_zeros(b, k, 3).index_add(0, event_n, weight_nk[..., None] * x_nk3)
-    some = total_bk > 0
-    safe = torch.where(some, total_bk, 1.0)
-    log_bk = torch.where(some, safe.log() + torch.where(some, top_bk, 0.0), -torch.inf)
-    return sum_bk3 / safe[..., None], log_bk

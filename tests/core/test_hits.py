@@ -6,7 +6,7 @@ import reference
 import torch
 import toy
 
-from intarsia.core.hits import HitPoints, mean_by_event, places
+from intarsia.core.hits import HitPoints, Ownership, means, places
 from intarsia.core.plugins import registry
 from intarsia.core.task import View
 
@@ -99,32 +99,42 @@ def test_a_stream_without_hits_has_no_weight_and_the_other_keeps_its_points(even
     assert (points[:, 0].abs().amax((1, 2)) > 1).all()
 
 
+OWNERS = Ownership(torch.tensor([0, 0, 1, 2, 2, 3]), torch.tensor([0, 2, 2, 0]), 3)
+
+
 def test_weights_are_a_softmax_however_large_the_logits():
-    logit = torch.tensor([1e4, 1e4 - 1, 0.0, -3.0], dtype=torch.float64)[:, None]
-    x = torch.arange(12, dtype=torch.float64).reshape(4, 1, 3)
-    out, log = mean_by_event(logit, x, torch.tensor([2, 2, 0, 2]), 3)
-    weight = torch.tensor([1.0, np.exp(-1)], dtype=torch.float64)
-    torch.testing.assert_close(out[2, 0], weight @ x[:2, 0] / weight.sum())
-    assert out[0, 0].tolist() == x[2, 0].tolist()
+    """Of three events the second has none; the others have two patches each."""
+    logit = torch.tensor([1e4, 1e4 - 1, 0.0, -3.0, 2.0, 1e4], dtype=torch.float64)[:, None]
+    cell = torch.arange(18, dtype=torch.float64).reshape(6, 3)
+    patch = 100 * torch.arange(12, dtype=torch.float64).reshape(4, 1, 3)
+    out, log = means(logit, cell, patch, OWNERS)
+    x = cell + patch[OWNERS.token, 0]
+    for event, own in ((0, [0, 1, 5]), (2, [2, 3, 4])):
+        z = logit[own, 0].numpy()
+        weight = np.exp(z - z.max())
+        wanted = weight @ x[own].numpy() / weight.sum()
+        np.testing.assert_allclose(out[event, 0], wanted, rtol=1e-12)
+        assert float(log[event, 0]) == pytest.approx(z.max() + np.log(weight.sum()), rel=1e-12)
     assert out[1, 0].tolist() == [0.0] * 3
-    assert log[:, 0].tolist() == pytest.approx([0.0, -np.inf, 1e4 + np.log(1 + np.exp(-1))])
+    assert float(log[1, 0]) == -np.inf
 
 
 def test_gradients_of_the_means_are_right():
     torch.manual_seed(0)
+    owners = Ownership(torch.tensor([0, 0, 1, 2, 2, 3]), torch.tensor([0, 1, 1, 0]), 2)
     logit = torch.randn(6, 2, dtype=torch.float64, requires_grad=True)
-    x = torch.randn(6, 2, 3, dtype=torch.float64, requires_grad=True)
-    event = torch.tensor([0, 0, 1, 1, 1, 0])
-    assert torch.autograd.gradcheck(lambda a, b: mean_by_event(a, b, event, 2), (logit, x))
+    cell = torch.randn(6, 3, dtype=torch.float64)
+    patch = torch.randn(4, 2, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda a, b: means(a, cell, b, owners), (logit, patch))
 
 
-def test_gradients_without_hits_are_finite():
-    logit = torch.randn(2, 1, requires_grad=True)
-    x = torch.randn(2, 1, 3, requires_grad=True)
-    out, _ = mean_by_event(logit, x, torch.tensor([1, 1]), 3)
+def test_gradients_of_an_event_without_hits_are_finite():
+    logit = torch.randn(6, 1, requires_grad=True)
+    patch = torch.randn(4, 1, 3, requires_grad=True)
+    out, _ = means(logit, torch.randn(6, 3), patch, OWNERS)
     out.square().sum().backward()
     assert torch.isfinite(logit.grad).all()
-    assert torch.isfinite(x.grad).all()
+    assert torch.isfinite(patch.grad).all()
 
 
 @pytest.mark.parametrize("grid", GRIDS, ids=lambda g: g.name)
