@@ -35,8 +35,9 @@ class HitPoints(nn.Module):
         logit_i = X_j + Y_k + Z_l + c . v_i,   point = sum_i softmax(logit)_i (x_i + s)
 
     with the softmax over the hits of the event in the stream. So a patch need not know where in it the
-    first hit is: that Z falls with l is enough to find it, and c of one makes of the point the centre of
-    charge. The latents know where a window lies, not where a hit does.
+    first hit is: that Z falls with l is enough to find it, and a c that undoes the logarithmic scale of a
+    charge makes of the point the centre of charge. The latents know where a window lies, not where a hit
+    does.
 
     points: K. scale: spread of the last linear weights at the start.
     """
@@ -116,13 +117,12 @@ class Ownership:
     event: Tensor
     events: int
 
-    def sum(self, x_n: Tensor) -> tuple[Tensor, Tensor]:
-        """Sums over the hits of each token (t, ...) and of each event (B, ...)."""
-        by_token = x_n.new_zeros(len(self.event), *x_n.shape[1:]).index_add(0, self.token, x_n)
-        return by_token, self.sum_tokens(by_token)
+    def by_token(self, x_n: Tensor) -> Tensor:
+        """Sums over the hits of each token, (t, ...)."""
+        return x_n.new_zeros(len(self.event), *x_n.shape[1:]).index_add(0, self.token, x_n)
 
-    def sum_tokens(self, x_t: Tensor) -> Tensor:
-        """Sums over the tokens of each event (B, ...)."""
+    def by_event(self, x_t: Tensor) -> Tensor:
+        """Sums over the tokens of each event, (B, ...)."""
         return x_t.new_zeros(self.events, *x_t.shape[1:]).index_add(0, self.event, x_t)
 
     def largest(self, x_nk: Tensor) -> Tensor:
@@ -145,9 +145,10 @@ def means(
     top_bk = owners.largest(logit_nk.detach())
     top_nk = top_bk.index_select(0, owners.event).index_select(0, owners.token)
     weight_nk = (logit_nk - top_nk).exp()
-    total_tk, total_bk = owners.sum(weight_nk)
-    inside_tk3, _ = owners.sum(weight_nk[..., None] * cell_n3[:, None])
-    sum_bk3 = owners.sum_tokens(total_tk[..., None] * patch_tk3 + inside_tk3)
+    total_tk = owners.by_token(weight_nk)
+    total_bk = owners.by_event(total_tk)
+    inside_tk3 = owners.by_token(weight_nk[..., None] * cell_n3[:, None])
+    sum_bk3 = owners.by_event(total_tk[..., None] * patch_tk3 + inside_tk3)
     some = total_bk > 0
     safe = torch.where(some, total_bk, 1.0)
     log_bk = torch.where(some, safe.log() + torch.where(some, top_bk, 0.0), -torch.inf)

@@ -20,7 +20,7 @@ from .manifest import find_manifest, read_manifest
 from .plugins import Registry
 from .recipe import Instance, Model
 from .streams import VoxelGrid
-from .task import Needs
+from .task import Needs, Reading
 from .yaml import Steps
 
 Instances = Mapping[str, Mapping[str, Instance]]  # stage: task: instance
@@ -184,7 +184,8 @@ def _needs(instances: Instances, detector: Detector, registry: Registry) -> Iter
             except IntarsiaError as error:
                 yield steps, f"task {name!r}: {error}"
                 continue
-            if getattr(instance.options, "head", "") == "hits" and not detector.grids:
+            reading = isinstance(instance.options, Reading) and instance.options.head
+            if reading == "hits" and not detector.grids:
                 yield (*steps, "head"), f"{detector.name} has no voxels for the head 'hits'"
             for missing in _missing(needs, detector):
                 yield steps, f"task {name!r} needs {missing}"

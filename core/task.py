@@ -41,8 +41,9 @@ class View:
 class Reading:
     """How a task reads whole events: the first options of every such task.
 
-    head: ``tokens``, a learned token of the task looks at the latents, or ``pooled``, the global
-    latent beside the mean one, or ``hits``, these and points among the hits. head_scale: spread of the head's linear weights at the start.
+    head: ``tokens``, a learned token of the task looks at the latents; ``pooled``, the global latent
+    beside the mean one; or ``hits``, these and points among the hits. head_scale: spread of the head's
+    linear weights at the start.
     """
 
     view: View = Factory(View)

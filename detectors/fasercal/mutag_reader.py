@@ -43,8 +43,7 @@ def muons(tracks: Sequence[Any], geometry: Geometry, key: str) -> Rows:
     names = ("charge", "chi2", "ndf", "sigma")
     columns = {name: fits[:, 3 + i] for i, name in enumerate(names)}
     points_of = np.array([p for p, _ in found]).reshape(len(found), slabs.stations, 3)
-    momentum = fits[:, :3]
-    columns |= {"momentum": momentum, "momentum_beam": momentum @ geometry.rotation.T}
+    columns |= {"momentum": fits[:, :3], "momentum_beam": fits[:, :3] @ geometry.rotation.T}
     columns |= {"position": points_of}
     return Rows(np.array([len(found)]), columns)
 

@@ -104,7 +104,7 @@ class RecoEvents(Entries):
         return Rows(kept, self._columns(numbers[good]))
 
     def _columns(self, kept: Array) -> dict[str, Array]:
-        """Columns of ``muon``: no error of q/p, no points."""
+        """Columns of ``muon``; the file has momenta in the frame of the beam, no error of q/p, no points."""
         n = len(kept)
         stream = self._detector.stream("muon")
         planes = stream.layout["position"][1]
