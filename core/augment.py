@@ -80,7 +80,7 @@ def mirrored(events: Events, detector: Detector, axis: str, flip: Array) -> Even
     The mirror stands in the middle of the voxel streams, without any at 0. Twice is as never.
     """
     a = "xyz".index(axis)
-    grids = [s for s in detector.streams if isinstance(s, VoxelGrid)]
+    grids = list(detector.grids.values())
     middle = grids[0].axes[a].middle if grids else 0.0
     streams = {
         s.name: _mirrored(events.streams[s.name], s, axis, middle, flip) for s in detector.streams

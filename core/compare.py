@@ -43,10 +43,8 @@ def compare(
     Occupancy and charge are compared where there are events of both. Nothing for a detector without
     voxels.
     """
-    ours = {s.name: s for s in a.streams if isinstance(s, VoxelGrid)}
-    theirs = [s for s in b.streams if isinstance(s, VoxelGrid)]
-    found = []
-    for grid in theirs if ours else ():
+    ours, found = a.grids, []
+    for grid in b.grids.values() if ours else ():
         other = ours.get(grid.name) or next(iter(ours.values()))
         seen = _seen(other, events_a), _seen(grid, events_b)
         named = dict.fromkeys([*seen[0], *seen[1]])

@@ -12,7 +12,6 @@ from torch import nn
 from .events import Array
 from .network import Network
 from .stages import Bench, trained
-from .streams import VoxelGrid
 from .task_module import TaskModule
 
 PURPOSE = "pictures"
@@ -76,7 +75,7 @@ def _drawn(bench: Bench, network: Network, number: int) -> dict[str, Array]:
 def chosen(bench: Bench) -> list[int]:
     """Test events to draw: those whose number of voxels is nearest the upper middle (60 %)."""
     test = bench.split("test")
-    grids = [s.name for s in bench.detector.streams if isinstance(s, VoxelGrid)]
+    grids = list(bench.detector.grids)
     if not grids:
         return []
     rows = bench.file.rows(grids[0])[test]

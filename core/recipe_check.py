@@ -19,7 +19,6 @@ from .faults import Fault
 from .manifest import find_manifest, read_manifest
 from .plugins import Registry
 from .recipe import Instance, Model
-from .streams import VoxelGrid
 from .task import Needs, Reading
 from .yaml import Steps
 
@@ -143,7 +142,7 @@ def _transfers(stages: Any, detector: Detector) -> Iterator[Fault]:
 
 def _grids(named: Any, detector: Detector, steps: Steps) -> Iterator[Fault]:
     """A fault for every key of `named` that is no voxel stream of `detector`."""
-    grids = [s.name for s in detector.streams if isinstance(s, VoxelGrid)]
+    grids = list(detector.grids)
     for name in named if isinstance(named, dict) else ():
         if name not in grids:
             has = ", ".join(grids) or "none"

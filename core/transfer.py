@@ -20,7 +20,6 @@ from .checkpoint import load
 from .detector import Detector, declaration, difference
 from .errors import CheckpointError, suggest
 from .recipe import CORE, Model, Transfer
-from .streams import VoxelGrid
 from .structure import structure
 
 SHARED, WINDOWS = "encoder.shared.", "encoder.shared.windows."
@@ -109,7 +108,7 @@ def played(checkpoint: Path, stacks: tuple[str, ...], detector: Detector, how: T
     """
     given = how.streams
     plays: dict[str, str | None] = {}
-    for grid in (s.name for s in detector.streams if isinstance(s, VoxelGrid)):
+    for grid in detector.grids:
         usual = grid if grid in stacks else next(iter(stacks), None)
         plays[grid] = given.get(grid, usual)
         if plays[grid] is not None and plays[grid] not in stacks:

@@ -57,7 +57,7 @@ def save(events: Events, detector: Detector, path: Path, event: int = 0, origin:
     tracks only. Works on empty streams. origin: how the event came about, for the heading.
     """
     one = events.slice(event, event + 1)
-    grids = [s for s in detector.streams if isinstance(s, VoxelGrid)]
+    grids = list(detector.grids.values())
     if shown := detector.display:
         grids.sort(key=lambda g: g.name != shown.stream)
     drawn = _Drawn(detector, one, origin, grids, {})

@@ -8,7 +8,6 @@ from attrs.validators import and_, ge, lt, optional
 from intarsia.core.detector import Detector
 from intarsia.core.hookspecs import hookimpl
 from intarsia.core.recipe import DecoderSize
-from intarsia.core.streams import VoxelGrid
 from intarsia.core.task import Needs, TaskKind, View
 
 
@@ -34,10 +33,10 @@ class Relational:
 
 def targets(options: Relational, detector: Detector) -> tuple[str, tuple[str, ...]]:
     """The stream and its labels that `options` mean for `detector`; ("", ()) if it has none."""
-    grids = [s for s in detector.streams if isinstance(s, VoxelGrid)]
-    if not grids and not options.stream:
+    name = options.stream or next(iter(detector.grids), "")
+    if not name:
         return "", ()
-    stream = detector.stream(options.stream or grids[0].name)
+    stream = detector.stream(name)
     declared = tuple(label.name for label in stream.labels if label.classes)
     return stream.name, options.labels or declared or ("class",)
 

@@ -8,7 +8,6 @@ from attrs.validators import and_, ge, le, lt, optional
 from intarsia.core.detector import Detector
 from intarsia.core.hookspecs import hookimpl
 from intarsia.core.recipe import DecoderSize
-from intarsia.core.streams import VoxelGrid
 from intarsia.core.task import Needs, TaskKind, View
 
 
@@ -35,8 +34,7 @@ class Segment:
 
 def stream_of(options: Segment, detector: Detector) -> str:
     """The stream that `options` mean for `detector`; "" if it has no voxels."""
-    grids = [s.name for s in detector.streams if isinstance(s, VoxelGrid)]
-    return options.stream or next(iter(grids), "")
+    return options.stream or next(iter(detector.grids), "")
 
 
 def _needs(options: Segment, detector: Detector) -> Needs:
