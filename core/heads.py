@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import log
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
@@ -92,14 +94,15 @@ class HitHead(nn.Module):
 
     What latents say of places is coarse: in which direction energy flows from the vertex, and whether
     it balances across the beam, takes places to a cell. The `POINTS` of a stream all start as the middle
-    of its hits, and enter in units of 100 mm from the middle of the grid, each beside a one, or as zeros
-    without hits. scale: as for `PooledHead`.
+    of its hits, and enter in units of 100 mm from the middle of the grid, each beside the decades of its
+    summed weights, which can be those of an energy, and a one; or as zeros without hits. scale: as for
+    `PooledHead`.
     """
 
     def __init__(self, setting: Setting, outputs: int, scale: float) -> None:
         super().__init__()
         model, grids = setting.model, setting.detector.grids
-        width, seen = 2 * model.dim, 4 * len(grids) * POINTS
+        width, seen = 2 * model.dim, 5 * len(grids) * POINTS
         self.points = HitPoints(model, grids, POINTS, SPREAD)
         self.norm = nn.LayerNorm(width)
         self.hidden = nn.Linear(width + seen, width).apply(xavier)
@@ -113,7 +116,8 @@ class HitHead(nn.Module):
         points, weight = self.points(encoded)
         there = torch.isfinite(weight)[..., None]
         away = torch.where(there, (points - self.middle) / UNIT, 0.0)
-        seen = torch.cat([away, there.to(away.dtype)], -1).flatten(1)
+        decades = torch.where(there, weight[..., None] / log(10), 0.0)
+        seen = torch.cat([away, decades, there.to(away.dtype)], -1).flatten(1)
         pooled = self.norm(encoded.pooled())
         with torch.autocast(pooled.device.type, enabled=False):
             x_bd = torch.cat([pooled.to(seen.dtype), seen], 1)

@@ -18,6 +18,8 @@ from intarsia.core.losses import regression
 from intarsia.core.task_module import Setting, TaskModule
 from intarsia.tasks.kinematics import Kinematics
 
+# Coordinates that share a loss: what is known of one says little of the others.
+PARTS = {"phi": slice(0, 2), "transverse": slice(2, 3), "along": slice(3, 4)}
 HIGHEST = 20.0  # log1p(p / unit) beyond which a prediction is cut off, so that it stays finite
 ROUNDING = 1e-6  # pT below this share of a momentum is what float32 leaves of zero
 
@@ -33,12 +35,15 @@ class Momenta(TaskModule):
     distance from the median, m the median and s again that width, of pT and pz and of their
     logarithms over the training split; they are kept in the checkpoint. phi as a point on the circle
     has no jump at pi, and a head that starts at zero says that nothing is known of it.
+
+    phi, t and l of each momentum are a loss each, so that each learns its own weight: the weight of a sum
+    would credit l, which calorimeters know well, with the noise of phi, which hardly anything tells.
     """
 
     def __init__(self, options: Kinematics, setting: Setting) -> None:
         super().__init__()
         self.names, self.beta = (options.visible, options.jet), options.beta
-        self.terms = ("visible", "jet")
+        self.terms = tuple(f"{name}_{part}" for name in ("visible", "jet") for part in PARTS)
         scales = [_scales(setting, name) for name in self.names]
         self.head = head(options, setting, 8)
         self.unit: Tensor
@@ -55,14 +60,16 @@ class Momenta(TaskModule):
     def losses(
         self, out: Mapping[str, Tensor], encoded: Encoded, batch: Batch
     ) -> dict[str, Tensor]:
-        """Smooth L1 loss of each momentum's coordinates, over the events where it is known.
+        """Smooth L1 loss of each of `PARTS` of each momentum, over the events where it is known.
 
         A momentum along z has no phi; its other two coordinates count.
         """
         true = self.coordinates(torch.stack([batch.truth[n] for n in self.names], 1))
+        momenta = zip(out["coordinates"].unbind(1), true.unbind(1), strict=True)
+        parts = [(f[:, p], t[:, p]) for f, t in momenta for p in PARTS.values()]
         return {
-            term: regression(out["coordinates"][:, i], true[:, i], self.beta)
-            for i, term in enumerate(self.terms)
+            term: regression(found, wanted, self.beta)
+            for term, (found, wanted) in zip(self.terms, parts, strict=True)
         }
 
     def predictions(self, out: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:

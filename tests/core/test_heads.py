@@ -77,7 +77,8 @@ def test_points_among_the_hits_equal_a_plain_calculation_event_by_event(encoded)
                 for k in range(points.shape[2]):
                     there = bool(torch.isfinite(weight[b, s, k]))
                     away = (points[b, s, k] - middle) / 100 if there else torch.zeros(3)
-                    seen += [away, torch.tensor([float(there)])]
+                    decades = weight[b, s, k].exp().log10() if there else torch.tensor(0.0)
+                    seen += [away, torch.stack([decades, torch.tensor(float(there))])]
             hidden = reference.gelu(reference.linear(module.hidden, torch.cat(seen).double()))
             alone = reference.linear(module.out, hidden)
             torch.testing.assert_close(out[b], alone, atol=1e-6, rtol=0)

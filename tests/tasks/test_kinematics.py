@@ -51,11 +51,19 @@ def test_the_loss_is_that_of_the_coordinates_of_known_momenta(events, beta):
     jet[3, :2] = 0.0  # no direction in the plane
     jet[4] = [3e-6, -4e-6, 50.0]  # nor here, but for rounding
     losses, _, out, *_ = worked(changed(events, p_visible_beam=visible, p_jet_beam=jet), beta=beta)
-    for i, (term, true) in enumerate({"visible": visible, "jet": jet}.items()):
+    assert len(losses) == 6
+    for i, (name, true) in enumerate({"visible": visible, "jet": jet}.items()):
         found = out["coordinates"][:, i].double().numpy()
-        per = [smooth(c - four(p), beta) for c, p in zip(found, true, strict=True)]
-        assert np.isnan(per).sum() == (8 if term == "visible" else 4)
-        assert float(losses[term]) == pytest.approx(np.nanmean(per), rel=1e-5)
+        per = np.array([smooth(c - four(p), beta) for c, p in zip(found, true, strict=True)])
+        assert np.isnan(per).sum() == (8 if name == "visible" else 4)
+        for part, mine in {"phi": per[:, :2], "transverse": per[:, 2], "along": per[:, 3]}.items():
+            assert float(losses[f"{name}_{part}"]) == pytest.approx(np.nanmean(mine), rel=1e-5)
+
+
+def test_each_part_of_each_momentum_has_a_weight_of_its_own():
+    weights = toy.built(toy.DETECTOR, toy.stage("kinematics")).weights.log_variance
+    parts = [f"{p}_{c}" for p in ("visible", "jet") for c in ("phi", "transverse", "along")]
+    assert set(weights) == {f"kinematics/{part}" for part in parts}
 
 
 def test_coordinates_lead_there_and_back():
@@ -129,4 +137,6 @@ def test_gradients_stay_small_where_nothing_is_known_of_the_direction(events):
     made = toy.built(toy.DETECTOR, toy.stage("kinematics"))
     total, _ = made(toy.batch(toy.DETECTOR, events, VIEW))
     total.backward()
-    assert float(made.tasks["kinematics"].head.out.bias.grad.abs().max()) < 1
+    slope = made.tasks["kinematics"].head.out.bias.grad.abs().reshape(2, 4)
+    assert float(slope[:, :2].max()) < 0.5  # phi, a mean over two numbers
+    assert float(slope[:, 2:].max()) <= 1  # as steep as the loss may be
