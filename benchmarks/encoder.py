@@ -23,7 +23,7 @@ from intarsia.core.encoder import Encoder
 from intarsia.core.events import Events
 from intarsia.core.network import network
 from intarsia.core.normalise import unit_normalisation
-from intarsia.core.optim import adamw
+from intarsia.core.optim import optimiser
 from intarsia.core.plan import ABSENT
 from intarsia.core.planner import Planner
 from intarsia.core.plugins import registry
@@ -147,14 +147,13 @@ def embedding(events: Events, size: str, view: str) -> str:
 
 
 def step(events: Events, size: str) -> str:
-    """A whole training step of masked reconstruction, and the plan of its batch."""
+    """A whole training step of masked reconstruction by either optimiser, and the plan of its batch."""
     model, decoder, decode = SIZES[size]
     options = REGISTRY.task("mae").options(
         view=View(mask_ratio=0.75, drop=0.3, decode=decode), decoder=decoder
     )
     stage = Stage(epochs=1, tasks={"mae": Instance(kind="mae", options=options)})
     made = network(REGISTRY, DETECTOR, model, stage, unit_normalisation(DETECTOR), 0)
-    optimiser = adamw(made, Optim(lr=1e-6), len(events))
     plan = planner(model)
 
     def batch() -> object:
@@ -162,16 +161,23 @@ def step(events: Events, size: str) -> str:
 
     ready = plan(events, (options.view,), np.random.default_rng(0))
 
-    def train() -> None:
-        optimiser.zero_grad()
-        total, _ = made(ready)
-        torch.autograd.backward(total)
-        optimiser.step()
+    def by(optim: Optim) -> Callable[[], None]:
+        chosen = optimiser(made, optim, len(events))
 
-    times = interleaved({"plan": batch, "step": train}, rounds=5)
+        def train() -> None:
+            chosen.zero_grad()
+            total, _ = made(ready)
+            torch.autograd.backward(total)
+            chosen.step()
+
+        return train
+
+    muon, adamw = (by(Optim(lr=1e-6, method=method)) for method in ("muon", "adamw"))
+    times = interleaved({"muon": muon, "step": adamw, "plan": batch}, rounds=5)
     rates = {k: len(events) / median(v) for k, v in times.items()}
     parameters = sum(p.numel() for p in made.parameters()) / 1e6
     what = f"MAE step, {size}: {parameters:.1f} M weights, batch {len(events)}"
+    print(row(f"{what}, Muon", {k: times[k] for k in ("muon", "step")}), flush=True)
     return f"{what:<58}{rates['step']:8.1f} events/s, plan alone {rates['plan']:.0f} events/s"
 
 

@@ -125,6 +125,19 @@ class Block(nn.Module):
         return out
 
 
+class Readout(nn.Linear):
+    """The linear layer that a head ends with: what leaves it is no hidden vector, see `core.optim`.
+
+    scale: spread of its weights at the start, without bias then; by default torch's own start.
+    """
+
+    def __init__(self, width: int, outputs: int, scale: float | None = None) -> None:
+        super().__init__(width, outputs)
+        if scale is not None:
+            nn.init.trunc_normal_(self.weight, std=scale)
+            nn.init.zeros_(self.bias)
+
+
 def xavier(module: nn.Module) -> None:
     """Start a linear layer with Xavier's weights and no bias (arXiv:2111.06377, appendix A)."""
     if isinstance(module, nn.Linear):

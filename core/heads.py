@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
-from .attention import Attention, Block, lay, xavier
+from .attention import Attention, Block, Readout, lay, xavier
 from .batch import Rows
 from .encoder import Encoded
 from .hits import UNIT, HitPoints
@@ -30,7 +30,7 @@ class PooledHead(nn.Module):
     def __init__(self, model: Model, outputs: int, scale: float) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(2 * model.dim)
-        self.out = _small(2 * model.dim, outputs, scale)
+        self.out = Readout(2 * model.dim, outputs, scale)
 
     def forward(self, encoded: Encoded) -> Tensor:
         """(B, outputs)."""
@@ -51,7 +51,7 @@ class TokenHead(nn.Module):
         self.norm_context = nn.LayerNorm(model.dim)
         self.attention = Attention(model.dim, model.heads).apply(xavier)
         self.norm = nn.LayerNorm(model.dim)
-        self.out = _small(model.dim, outputs, scale)
+        self.out = Readout(model.dim, outputs, scale)
 
     def forward(self, encoded: Encoded) -> Tensor:
         """(B, outputs)."""
@@ -76,7 +76,7 @@ class ContextHead(nn.Module):
         blocks = (Block(model.dim, model.heads, model.mlp) for _ in range(depth))
         self.blocks = nn.ModuleList(blocks).apply(xavier)
         self.norm_out = nn.LayerNorm(model.dim)
-        self.out = _small(model.dim, outputs, scale)
+        self.out = Readout(model.dim, outputs, scale)
 
     def forward(self, encoded: Encoded, together: Rows) -> Tensor:
         """(B, outputs); together: the B particles laid out by event."""
@@ -106,7 +106,7 @@ class HitHead(nn.Module):
         self.points = HitPoints(model, grids, POINTS, SPREAD)
         self.norm = nn.LayerNorm(width)
         self.hidden = nn.Linear(width + seen, width).apply(xavier)
-        self.out = _small(width, outputs, scale)
+        self.out = Readout(width, outputs, scale)
         middles = [[axis.middle for axis in grid.axes] for grid in grids.values()]
         self.middle: Tensor
         self.register_buffer("middle", torch.tensor(middles)[:, None], persistent=False)
@@ -138,10 +138,3 @@ def _precise(norm: nn.LayerNorm, out: nn.Linear, x_bd: Tensor) -> Tensor:
     with torch.autocast(x_bd.device.type, enabled=False):
         y: Tensor = out(norm(x_bd.to(out.weight.dtype)))
     return y
-
-
-def _small(width: int, outputs: int, scale: float) -> nn.Linear:
-    out = nn.Linear(width, outputs)
-    nn.init.trunc_normal_(out.weight, std=scale)
-    nn.init.zeros_(out.bias)
-    return out

@@ -14,7 +14,7 @@ from attrs import frozen
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
-from .attention import sine_table, xavier
+from .attention import Readout, sine_table, xavier
 from .batch import GridPlan
 from .encoder import Encoded
 from .events import Array
@@ -80,9 +80,7 @@ class PatchVotes(nn.Module):
         self.points = points
         self.norm = nn.LayerNorm(model.dim)
         self.own = nn.Linear(model.dim, model.dim).apply(xavier)
-        self.out = nn.Linear(model.dim, points * sum(self.sizes))
-        nn.init.trunc_normal_(self.out.weight, std=scale)
-        nn.init.zeros_(self.out.bias)
+        self.out = Readout(model.dim, points * sum(self.sizes), scale)
         self.corner: Tensor
         self.cell: Tensor
         self.plane: Tensor

@@ -1,14 +1,19 @@
-"""AdamW with layer-wise rates, and the schedule of its learning rate."""
+"""The optimiser with layer-wise rates, and the schedule of its learning rate.
+
+Muon in this file is the optimiser of that name, not the particle.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
 from math import cos, pi
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from .attention import Readout
 from .network import Network
 from .recipe import Optim
 
@@ -34,7 +39,7 @@ def layer(name: str, depth: int) -> int:
 
 def groups(
     network: Network, optim: Optim, lr: float, fresh: Collection[str] = ()
-) -> list[dict[str, object]]:
+) -> list[dict[str, Any]]:
     """Parameter groups: rates fall by `layer_decay` per layer from the heads down.
 
     fresh: parameters that begin afresh beside others that were copied; they learn at the full rate.
@@ -56,13 +61,67 @@ def groups(
     return [{"params": p, "lr": lr, "weight_decay": wd} for (lr, wd), p in found.items()]
 
 
-def adamw(
+def hidden_matrices(network: Network) -> list[Tensor]:
+    """Matrices of the linear layers between hidden vectors of `network`, the ones that Muon is for.
+
+    Hidden is what has at least half the model's width. A `Readout` gives none whatever its width; it,
+    embeddings and vectors are better left to AdamW (K. Jordan et al. 2024, "Muon: An optimizer for hidden
+    layers in neural networks"; measured in docs/results.md).
+    """
+    least = len(network.encoder.shared.query[0]) / 2
+    linear = [m for m in network.modules() if isinstance(m, nn.Linear)]
+    return [m.weight for m in linear if not isinstance(m, Readout) and min(m.weight.shape) >= least]
+
+
+class MuonAdamW(torch.optim.Optimizer):
+    """Muon for some parameters and AdamW for the rest, as one optimiser.
+
+    Muon moves a matrix by the orthogonal matrix next to its averaged gradient, so that all directions
+    learn equally fast. Scaled by ``0.2 sqrt(max(rows, columns))`` a step is as large as AdamW's, and both
+    can have the same learning rate (arXiv:2502.16982, equation 4).
+    """
+
+    def __init__(
+        self,
+        by_muon: list[dict[str, Any]],
+        by_adamw: list[dict[str, Any]],
+        betas: tuple[float, float],
+    ) -> None:
+        self.parts: tuple[torch.optim.Optimizer, ...] = (
+            torch.optim.Muon(by_muon, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.AdamW(by_adamw, betas=betas, fused=True),
+        )
+        super().__init__([g for part in self.parts for g in part.param_groups], {})
+        for part in self.parts:
+            part.state = self.state
+
+    def step(self, closure: Any = None) -> Any:
+        """One step of both. closure: makes loss and gradients before it; the loss is returned."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for part in self.parts:
+            part.step()
+        return loss
+
+
+def optimiser(
     network: Network, optim: Optim, batch: int, fresh: Collection[str] = ()
-) -> torch.optim.AdamW:
-    """AdamW whose learning rate is the recipe's times batch / 256. fresh: see `groups`."""
+) -> torch.optim.Optimizer:
+    """The optimiser a recipe asks for, with its learning rate times batch / 256. fresh: see `groups`."""
     lr = optim.lr * batch / REFERENCE
     found = groups(network, optim, lr, fresh)
-    return torch.optim.AdamW(found, lr=lr, betas=optim.betas, fused=True)
+    if optim.method == "adamw":
+        return torch.optim.AdamW(found, lr=lr, betas=optim.betas, fused=True)
+    inside = {id(p) for p in hidden_matrices(network)}
+
+    def part(chosen: bool) -> list[dict[str, Any]]:
+        return [
+            {**g, "params": [p for p in g["params"] if (id(p) in inside) == chosen]} for g in found
+        ]
+
+    return MuonAdamW(part(True), part(False), optim.betas)
 
 
 def schedule(optim: Optim, steps_per_epoch: float, steps: int) -> Callable[[int], float]:

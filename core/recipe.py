@@ -80,14 +80,19 @@ class DecoderSize:
 
 @frozen(kw_only=True)
 class Optim:
-    """AdamW, with warm-up and cosine decay per step; `lr` is per 256 events of batch.
+    """An optimiser, with warm-up and cosine decay per step; `lr` is per 256 events of batch.
 
+    method: AdamW as in the paper, or Muon (the optimiser) for the matrices inside transformer blocks and
+    AdamW for all else, with the same rates.
     decay_epochs: length of the cosine; by default all epochs after the warm-up. layer_decay: ratio
     of the learning rates of neighbouring layers, 1 at the heads and for what begins afresh. ema:
     decay of the averaged weights that evaluation uses, min(ema, (1 + n) / (10 + n)) after n steps; 0
     for no averaging.
     """
 
+    method: Literal["adamw", "muon"] = field(
+        default="adamw", metadata={"also": ("optimizer", "optimiser", "name")}
+    )
     lr: float = field(default=1e-4, validator=gt(0), metadata={"also": ("learning_rate",)})
     weight_decay: float = field(default=0.05, validator=ge(0))
     betas: tuple[float, float] = field(

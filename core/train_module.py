@@ -16,7 +16,7 @@ from .batch import Batch
 from .data import Sample, loader
 from .errors import RunError
 from .network import Network
-from .optim import adamw, averaging, schedule
+from .optim import averaging, optimiser, schedule
 from .ranks import Ranks
 from .recipe import Stage
 
@@ -162,10 +162,10 @@ class StageModule(LightningModule):
         return means
 
     def configure_optimizers(self) -> Any:
-        """AdamW and its schedule, per step."""
+        """The recipe's optimiser and the schedule of its rate, per step."""
         stage, per_epoch = self.setup_.stage, self.setup_.per_epoch
-        optimiser = adamw(self.network, stage.optim, stage.batch, self.setup_.fresh)
+        found = optimiser(self.network, stage.optim, stage.batch, self.setup_.fresh)
         factor = schedule(stage.optim, per_epoch, self.setup_.steps)
         before = self.setup_.done * per_epoch
-        rate = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda n: factor(before + n))
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
+        rate = torch.optim.lr_scheduler.LambdaLR(found, lambda n: factor(before + n))
+        return {"optimizer": found, "lr_scheduler": {"scheduler": rate, "interval": "step"}}

@@ -11,6 +11,7 @@ from math import pi, prod, sqrt
 import torch
 from torch import Tensor, nn
 
+from .attention import Readout
 from .streams import Triple
 
 SHARE = (
@@ -46,7 +47,7 @@ class VoxelHead(nn.Module):
             min(n, max(2, round(share * n))) for n, share in zip(patch, SHARE, strict=True)
         )
         self.norm = nn.LayerNorm(dim)
-        self.coefficients = nn.Linear(dim, modes * prod(self.size))
+        self.coefficients = Readout(dim, modes * prod(self.size))
         self.norm_modes = nn.LayerNorm(modes)
         self.mix = nn.Linear(modes, channels)
         self.basis = nn.ParameterList(

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from intarsia.core.attention import Readout
 from intarsia.core.batch import ArrayPlan, Batch, GridPlan, TrackPlan
 from intarsia.core.decoder import Decoder, Places
 from intarsia.core.encoder import Encoded
@@ -55,7 +56,7 @@ class MaskedAutoencoder(TaskModule):
                 count = (f"{stream.name}_count",) if isinstance(stream, TrackSet) else ()
                 self.terms += (*count, stream.name)
                 self.queries[stream.name] = nn.Parameter(torch.randn(width) * 0.02)
-                self.single[stream.name] = nn.Linear(width, _numbers(stream))
+                self.single[stream.name] = Readout(width, _numbers(stream))
 
     def forward(self, encoded: Encoded, batch: Batch) -> dict[str, Tensor]:
         """``stream`` to (h, 1 + F, P), the occupancy logit first, or to (B, numbers)."""

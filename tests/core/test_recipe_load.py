@@ -303,7 +303,7 @@ stages:
     precision: bfloat61
     tasks: {hied: {}, hide: {mask_ration: 0.5, rank: 0, view: {drop: x}, sizes: [1, b]}, guess: 3}
 """
-OPTIM = "lr, weight_decay, betas, warmup_epochs, decay_epochs, layer_decay, ema, clip"
+OPTIM = "method, lr, weight_decay, betas, warmup_epochs, decay_epochs, layer_decay, ema, clip"
 MODEL = "dim, heads, mlp, depth, depths, summaries, rounds, row"
 
 

@@ -151,8 +151,21 @@ def test_the_same_seed_trains_to_the_same_weights(file, whole, tmp_path):
     same_file(files.best, whole[1].best)
 
 
-@pytest.mark.parametrize("after", [1, 3])
-def test_a_stage_interrupted_and_resumed_equals_one_in_one_go(file, whole, tmp_path, after):
+def same_stage(files, network, folder, whole):
+    """Weights, averages and state of the optimiser after a stage are those of `whole`."""
+    same_file(files.last, whole[1].last)
+    same_file(files.best, whole[1].best)
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, whole[2].state_dict()[name]), name
+    ours, _ = load_state(folder / "last.resume.safetensors")
+    theirs, _ = load_state(whole[0] / "last.resume.safetensors")
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(v, theirs[k]) for k, v in ours.items())
+
+
+def interrupted(file, folder, stage, after):
+    """Train a part of the epoch `after`, and stop as nobody expects."""
+
     class StopError(Exception):
         pass
 
@@ -161,19 +174,30 @@ def test_a_stage_interrupted_and_resumed_equals_one_in_one_go(file, whole, tmp_p
             raise StopError
 
     with pytest.raises(StopError):
-        trained(file, tmp_path, LONG, stop)
-    assert finished(tmp_path) == after
+        trained(file, folder, stage, stop)
+    assert finished(folder) == after
+
+
+@pytest.mark.parametrize("after", [1, 3])
+def test_a_stage_interrupted_and_resumed_equals_one_in_one_go(file, whole, tmp_path, after):
+    interrupted(file, tmp_path, LONG, after)
     torch.manual_seed(1)
     files, network = trained(file, tmp_path, LONG)
     assert finished(tmp_path) == 4
-    same_file(files.last, whole[1].last)
-    same_file(files.best, whole[1].best)
-    for name, value in network.state_dict().items():
-        assert torch.equal(value, whole[2].state_dict()[name]), name
-    ours, _ = load_state(tmp_path / "last.resume.safetensors")
-    theirs, _ = load_state(whole[0] / "last.resume.safetensors")
-    assert ours.keys() == theirs.keys()
-    assert all(torch.equal(v, theirs[k]) for k, v in ours.items())
+    same_stage(files, network, tmp_path, whole)
+
+
+def test_so_does_one_with_the_optimiser_muon(file, tmp_path):
+    stage = evolve(LONG, epochs=2, optim=evolve(LONG.optim, method="muon"))
+    whole = tmp_path / "whole", *trained(file, tmp_path / "whole", stage)
+    losses = [float(r["loss"]) for r in rows(whole[0], "val")]
+    assert losses[1] < losses[0]
+    interrupted(file, tmp_path / "half", stage, 1)
+    files, network = trained(file, tmp_path / "half", stage)
+    same_stage(files, network, tmp_path / "half", whole)
+    state, _ = load_state(files.last.with_name("last.resume.safetensors"))
+    kinds = {k.rpartition(".")[2] for k in state if k.startswith("optimiser.")}
+    assert kinds == {"momentum_buffer", "step", "exp_avg", "exp_avg_sq"}
 
 
 def test_ctrl_c_is_passed_on(file, tmp_path):
