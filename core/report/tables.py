@@ -20,6 +20,8 @@ OVERVIEW = (
     "single seeds."
 )
 
+OPTIMISERS = {"adamw": "AdamW", "muon": "Muon"}
+
 
 @frozen
 class Table:
@@ -200,13 +202,14 @@ def facts(run: RunData) -> list[Table]:
             str(s.get("epochs", "")),
             str(s.get("batch", "")),
             str(s.get("labels") or "all"),
+            OPTIMISERS[s.get("optim", {}).get("method", "adamw")],
             f"{s.get('optim', {}).get('lr', float('nan')):g}",
         ]
         for name, s in run.recipe.get("stages", {}).items()
     ]
     tables = [
         Table(
-            ["stage", "starts from", "epochs", "batch", "events", "learning rate per 256"],
+            ["stage", "starts from", "epochs", "batch", "events", "optimiser", "rate per 256"],
             stages,
             "Stages",
         ),

@@ -13,7 +13,7 @@ RECIPE = {
     "name": "toy <run>",
     "about": "A toy.",
     "stages": {
-        "mae": {"epochs": 3, "batch": 8, "tasks": {}, "optim": {"lr": 1e-3}},
+        "mae": {"epochs": 3, "batch": 8, "tasks": {}, "optim": {"lr": 1e-3, "method": "muon"}},
         "finetune/scratch": {
             "tasks": {"kind_of": {"truth": "flavour"}, "vertex": {}, "kinematics": {}},
             "labels": 30,

@@ -54,6 +54,18 @@ def test_the_page_says_what_was_run(html):
     assert "lepton momentum, MAE" in html
 
 
+def test_the_page_says_how_each_stage_was_trained(html):
+    cells = [
+        re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", r)
+        for r in re.findall(r"<tr>.*?</tr>", html, re.DOTALL)
+    ]
+    at = cells.index(
+        ["stage", "starts from", "epochs", "batch", "events", "optimiser", "rate per 256"]
+    )
+    assert cells[at + 1] == ["mae", "-", "3", "8", "all", "Muon", "0.001"]
+    assert cells[at + 3][:6] == ["finetune/mae", "mae", "", "", "30", "AdamW"]
+
+
 def test_published_numbers_are_marked_beside_ours(html):
     for row in ("\N{DAGGER} Theirs", "\N{DAGGER} Theirs: true ", "\N{DAGGER} PoLAr"):
         assert f'<th scope="row">{row}' in html
