@@ -82,7 +82,7 @@ class DecoderSize:
 class Optim:
     """An optimiser, with warm-up and cosine decay per step; `lr` is per 256 events of batch.
 
-    method: AdamW as in the paper, or Muon (the optimiser) for the matrices inside transformer blocks and
+    method: AdamW as in the paper, or Muon (the optimiser) for the matrices between hidden vectors and
     AdamW for all else, with the same rates.
     decay_epochs: length of the cosine; by default all epochs after the warm-up. layer_decay: ratio
     of the learning rates of neighbouring layers, 1 at the heads and for what begins afresh. ema:
