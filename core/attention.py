@@ -126,8 +126,9 @@ class Block(nn.Module):
 
 
 class Readout(nn.Linear):
-    """The linear layer that a head ends with: what leaves it is no hidden vector, see `core.optim`.
+    """The linear layer that a head ends with, (..., width) to (..., outputs).
 
+    What leaves it is no hidden vector, however wide, so the optimiser Muon leaves it alone (`core.optim`).
     scale: spread of its weights at the start, without bias then; by default torch's own start.
     """
 

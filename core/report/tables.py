@@ -209,7 +209,15 @@ def facts(run: RunData) -> list[Table]:
     ]
     tables = [
         Table(
-            ["stage", "starts from", "epochs", "batch", "events", "optimiser", "rate per 256"],
+            [
+                "stage",
+                "starts from",
+                "epochs",
+                "batch",
+                "events",
+                "optimiser",
+                "learning rate per 256",
+            ],
             stages,
             "Stages",
         ),

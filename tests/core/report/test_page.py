@@ -60,7 +60,7 @@ def test_the_page_says_how_each_stage_was_trained(html):
         for r in re.findall(r"<tr>.*?</tr>", html, re.DOTALL)
     ]
     at = cells.index(
-        ["stage", "starts from", "epochs", "batch", "events", "optimiser", "rate per 256"]
+        ["stage", "starts from", "epochs", "batch", "events", "optimiser", "learning rate per 256"]
     )
     assert cells[at + 1] == ["mae", "-", "3", "8", "all", "Muon", "0.001"]
     assert cells[at + 3][:6] == ["finetune/mae", "mae", "", "", "30", "AdamW"]
