@@ -17,11 +17,11 @@ import torch
 from attrs import evolve
 from torch import Tensor
 
-from intarsia.core.batch import GridPlan
+from intarsia.core.batch import Batch, GridPlan
 from intarsia.core.dotted import load
 from intarsia.core.encoder import Encoder
 from intarsia.core.events import Events
-from intarsia.core.network import network
+from intarsia.core.network import Network, network
 from intarsia.core.normalise import unit_normalisation
 from intarsia.core.optim import optimiser
 from intarsia.core.plan import ABSENT
@@ -161,24 +161,42 @@ def step(events: Events, size: str) -> str:
 
     ready = plan(events, (options.view,), np.random.default_rng(0))
 
-    def by(optim: Optim) -> Callable[[], None]:
-        chosen = optimiser(made, optim, len(events))
-
-        def train() -> None:
-            chosen.zero_grad()
-            total, _ = made(ready)
-            torch.autograd.backward(total)
-            chosen.step()
-
-        return train
-
-    muon, adamw = (by(Optim(lr=1e-6, method=method)) for method in ("muon", "adamw"))
+    muon, adamw = (training(made, ready, method) for method in ("muon", "adamw"))
     times = interleaved({"muon": muon, "step": adamw, "plan": batch}, rounds=5)
     rates = {k: len(events) / median(v) for k, v in times.items()}
     parameters = sum(p.numel() for p in made.parameters()) / 1e6
     what = f"MAE step, {size}: {parameters:.1f} M weights, batch {len(events)}"
     print(row(f"{what}, Muon", {k: times[k] for k in ("muon", "step")}), flush=True)
     return f"{what:<58}{rates['step']:8.1f} events/s, plan alone {rates['plan']:.0f} events/s"
+
+
+def training(made: Network, batch: Batch, method: str) -> Callable[[], None]:
+    """A training step of `made` on `batch`."""
+    chosen = optimiser(made, Optim(lr=1e-6, method=method), len(batch))
+
+    def train() -> None:
+        chosen.zero_grad()
+        total, _ = made(batch)
+        torch.autograd.backward(total)
+        chosen.step()
+
+    return train
+
+
+def looking(events: Events, size: str) -> str:
+    """A step of fine-tuning vertex and flavour from hits, with flavour seen from the vertex and without."""
+    model = SIZES[size][0]
+    ready = planner(model)(events, (View(),), np.random.default_rng(0))
+    steps = {}
+    for name, place in (("seen from the vertex", "vertex"), ("without", "")):
+        asked = {"vertex": {"head": "hits"}, "flavour": {"head": "hits", "seen_from": place}}
+        tasks = {
+            k: Instance(kind=k, options=REGISTRY.task(k).options(**o)) for k, o in asked.items()
+        }
+        stage = Stage(epochs=1, tasks=tasks)
+        made = network(REGISTRY, DETECTOR, model, stage, unit_normalisation(DETECTOR), 0)
+        steps[name] = training(made, ready, "adamw")
+    return row(f"fine-tuning step, {size}, seen from the vertex", interleaved(steps, rounds=5))
 
 
 def main() -> None:
@@ -193,6 +211,7 @@ def main() -> None:
             print(embedding(events, size, view), flush=True)
     for size in SIZES:
         print(step(events, size), flush=True)
+        print(looking(events, size), flush=True)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from hashlib import blake2b
 from typing import Any, cast
 
 import torch
+from attrs import evolve
 from torch import Tensor, nn
 
 from .batch import Batch
@@ -25,7 +26,11 @@ class Network(nn.Module):
     """The encoder, the tasks of a stage, and the learned weights of their losses."""
 
     def __init__(
-        self, encoder: Encoder, tasks: Mapping[str, TaskModule], views: Mapping[str, View]
+        self,
+        encoder: Encoder,
+        tasks: Mapping[str, TaskModule],
+        views: Mapping[str, View],
+        seen_from: Mapping[str, str],
     ):
         super().__init__()
         self.encoder = encoder
@@ -33,6 +38,7 @@ class Network(nn.Module):
         self.terms = tuple(f"{name}.{term}" for name, t in tasks.items() for term in t.terms)
         self.weights = Weights(self.terms)
         self.views = dict(views)
+        self.seen_from = dict(seen_from)
 
     def encode(self, batch: Batch) -> dict[View, Encoded]:
         """One encoding for each view that takes part in the batch."""
@@ -44,23 +50,36 @@ class Network(nn.Module):
             if self.views[name] in batch.plans:
                 yield name, cast("TaskModule", task), self.views[name]
 
+    def outputs(self, batch: Batch) -> Iterator[tuple[str, TaskModule, Encoded, dict[str, Tensor]]]:
+        """Tasks that take part in the batch, with what each sees and what it makes of that.
+
+        Those that look from a place come after those that find one, and learn nothing for them.
+        """
+        encoded = self.encode(batch)
+        places: dict[str, Tensor] = {}
+        for name, task, view in sorted(self.active(batch), key=lambda t: t[0] in self.seen_from):
+            seen = encoded[view]
+            if name in self.seen_from:
+                seen = evolve(seen, place=places[self.seen_from[name]])
+            out = task(seen, batch)
+            if (place := task.place(out)) is not None:
+                places[name] = place.detach()
+            yield name, task, seen, out
+
     def forward(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted total and every unweighted term, named ``task.term``."""
-        encoded = self.encode(batch)
         terms: dict[str, Tensor] = {}
-        for name, task, view in self.active(batch):
-            out = task(encoded[view], batch)
-            losses = task.losses(out, encoded[view], batch)
+        for name, task, seen, out in self.outputs(batch):
+            losses = task.losses(out, seen, batch)
             terms |= {f"{name}.{term}": value for term, value in losses.items()}
         return self.weights(terms), terms
 
     def predict(self, batch: Batch) -> dict[str, Tensor]:
         """What evaluation keeps, named ``task/quantity``, (B, ...) each."""
-        encoded = self.encode(batch)
         kept: dict[str, Tensor] = {}
-        for name, task, view in self.active(batch):
-            out = task.predictions(task(encoded[view], batch), batch)
-            kept |= {f"{name}/{quantity}": value for quantity, value in out.items()}
+        for name, task, _, out in self.outputs(batch):
+            made = task.predictions(out, batch)
+            kept |= {f"{name}/{quantity}": value for quantity, value in made.items()}
         return kept
 
 
@@ -84,6 +103,12 @@ def views_of(stage: Stage) -> dict[str, View]:
     return {k: getattr(task.options, "view", View()) for k, task in stage.tasks.items()}
 
 
+def seen_from_of(stage: Stage) -> dict[str, str]:
+    """Of each task of a stage that looks from a place, the task that finds it."""
+    named = {k: getattr(task.options, "seen_from", "") for k, task in stage.tasks.items()}
+    return {k: name for k, name in named.items() if name}
+
+
 def network(
     registry: Registry,
     detector: Detector,
@@ -105,4 +130,4 @@ def network(
     for name, task in stage.tasks.items():
         with seeded(seed, "task", name):
             tasks[name] = build(registry.task(task.kind), task.options, setting)
-    return Network(encoder, tasks, views_of(stage))
+    return Network(encoder, tasks, views_of(stage), seen_from_of(stage))

@@ -65,9 +65,8 @@ def _drawn(bench: Bench, network: Network, number: int) -> dict[str, Array]:
     batch = sample.planner(sample.file.take([number]), views, rng)
     arrays: dict[str, Array] = {}
     with torch.inference_mode():
-        encoded = network.encode(batch)
-        for _, task, view in network.active(batch):
-            drawn = task.picture(task(encoded[view], batch), encoded[view])
+        for _, task, seen, out in network.outputs(batch):
+            drawn = task.picture(out, seen)
             arrays |= {k: v.cpu().numpy() for k, v in drawn.items()}
     return arrays
 

@@ -19,7 +19,7 @@ from .faults import Fault
 from .manifest import find_manifest, read_manifest
 from .plugins import Registry
 from .recipe import Instance, Model
-from .task import Needs, Reading
+from .task import Needs, Reading, View
 from .yaml import Steps
 
 Instances = Mapping[str, Mapping[str, Instance]]  # stage: task: instance
@@ -44,6 +44,7 @@ def check(values: Mapping[str, Any], instances: Instances, registry: Registry) -
         yield from _augment(values.get("stages"), detector)
         yield from _transfers(values.get("stages"), detector)
         yield from _needs(instances, detector, registry)
+        yield from _seen_from(instances, detector, registry)
         yield from _published(values.get("published"), instances, detector, registry)
     yield from _manifest(values.get("data"), registry)
 
@@ -188,6 +189,36 @@ def _needs(instances: Instances, detector: Detector, registry: Registry) -> Iter
                 yield (*steps, "head"), f"{detector.name} has no voxels for the head 'hits'"
             for missing in _missing(needs, detector):
                 yield steps, f"task {name!r} needs {missing}"
+
+
+def _seen_from(instances: Instances, detector: Detector, registry: Registry) -> Iterator[Fault]:
+    """A fault for every task that cannot look from where it is told to."""
+    for stage, tasks in instances.items():
+        for name, instance in tasks.items():
+            options = instance.options
+            if isinstance(options, Reading) and options.seen_from:
+                steps = ("stages", stage, "tasks", name, "seen_from")
+                if said := _no_place(options, tasks, detector, registry):
+                    yield steps, said
+
+
+def _no_place(
+    options: Reading, tasks: Mapping[str, Instance], detector: Detector, registry: Registry
+) -> str:
+    """Why a task with `options` cannot look from the place that another of `tasks` finds, or ``""``."""
+    name = options.seen_from
+    if options.head != "hits":
+        return f"goes with the head 'hits', not {options.head!r}"
+    if name not in tasks:
+        return f"the stage has no task {name!r}{suggest(name, tasks)} (it has: {', '.join(tasks)})"
+    found = tasks[name].options
+    if not registry.task(tasks[name].kind).finds_place(found, detector):
+        return f"task {name!r} finds no place in {detector.name}"
+    if getattr(found, "seen_from", ""):
+        return f"task {name!r} looks from a place itself"
+    if getattr(found, "view", View()) != options.view:
+        return f"task {name!r} has another view of the events"
+    return ""
 
 
 def _missing(needs: Needs, detector: Detector) -> Iterator[str]:

@@ -43,12 +43,14 @@ class Reading:
 
     head: ``tokens``, a learned token of the task looks at the latents; ``pooled``, the global latent
     beside the mean one; or ``hits``, these and points among the hits. head_scale: spread of the head's
-    linear weights at the start.
+    linear weights at the start. seen_from: the task, of the same stage, that finds the place from which the
+    head ``hits`` looks at the charge all around too; from none by default.
     """
 
     view: View = Factory(View)
     head: str = field(default="tokens", validator=in_(HEADS))
     head_scale: float = field(default=2e-5, validator=gt(0))
+    seen_from: str = ""
 
 
 @frozen(kw_only=True)
@@ -68,7 +70,8 @@ class TaskKind:
 
     options: attrs class of what a recipe may set; its field `view`, if any, is a View. build:
     ``package.module:Class``, made as ``Class(options, setting)``, see intarsia.core.task_module.
-    needs: from the options and the detector to the truth needed.
+    needs: from the options and the detector to the truth needed. finds_place: from the same to whether
+    it finds a place that other tasks can look from, see `TaskModule.place`.
     """
 
     name: str = field(validator=name_field)
@@ -76,6 +79,7 @@ class TaskKind:
     options: type
     build: str = field(validator=_dotted)
     needs: Callable[[Any, Any], Needs] = lambda options, detector: Needs()
+    finds_place: Callable[[Any, Any], bool] = lambda options, detector: False
 
 
 @frozen(kw_only=True)

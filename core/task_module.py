@@ -54,6 +54,10 @@ class TaskModule(nn.Module):
         """What evaluation keeps of each event; nothing by default."""
         return {}
 
+    def place(self, out: Mapping[str, Tensor]) -> Tensor | None:
+        """The place that the task finds, (B, 3) in mm in the detector's frame; none by default."""
+        return None
+
     def target(self, batch: Batch) -> Tensor | None:
         """Truth that is kept beside the predictions, (B, ...); None where events carry none."""
         return batch.truth.get(self.truth)

@@ -122,7 +122,7 @@ def start(
     model = _model(model_of(checkpoint, card), played(checkpoint, stacks(source), detector, how))
     with seeded(seed, "encoder"):
         builds = {declared: kind.build for declared, kind in kinds(registry, detector).items()}
-        network = Network(Encoder(detector, model, builds=builds), {}, {})
+        network = Network(Encoder(detector, model, builds=builds), {}, {}, {})
     moved = bring(network, model, detector, how)
     if moved.reused < least:
         raise CheckpointError(

@@ -6,6 +6,7 @@ from attrs import field, frozen
 from attrs.validators import and_, ge, lt
 
 from intarsia.core.detector import Detector
+from intarsia.core.errors import DeclarationError
 from intarsia.core.hookspecs import hookimpl
 from intarsia.core.task import Needs, Reading, TaskKind
 
@@ -29,7 +30,8 @@ class Charm(Classify):
 class Pid(Classify):
     """Options of particle identification: those of event classification, and the event's context.
 
-    context: blocks of attention among the particles of one event; without any, each is alone.
+    context: blocks of attention among the particles of one event, which are read as by the head
+    ``pooled`` then; without any, each is alone.
     """
 
     truth: str = "pid"
@@ -37,6 +39,9 @@ class Pid(Classify):
 
 
 def _needs(options: Classify, detector: Detector) -> Needs:
+    """The class; DeclarationError for particles that are to read hits and to look at each other."""
+    if isinstance(options, Pid) and options.context and options.head == "hits":
+        raise DeclarationError("with a context the latents alone are read, not 'hits'")
     return Needs(truth=(options.truth,))
 
 

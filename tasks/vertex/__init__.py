@@ -27,14 +27,21 @@ class Vertex(Reading):
 
 
 def _needs(options: Vertex, detector: Detector) -> Needs:
-    """The point; DeclarationError if hits cannot be it."""
-    if options.head == "hits":
-        label = next((t for t in detector.truth if t.name == options.truth), None)
-        if label and (label.moves, label.width, label.unit) != ("point", 3, "mm"):
-            raise DeclarationError(
-                f"the head 'hits' finds a point of width 3 in mm; event truth {label.name!r} is none"
-            )
+    """The point; DeclarationError if hits cannot be it, or if it is to be looked for from another."""
+    if options.head == "hits" and options.seen_from:
+        raise DeclarationError("a point among hits is seen from no place: leave out seen_from")
+    known = any(t.name == options.truth for t in detector.truth)
+    if options.head == "hits" and known and not _is_place(options, detector):
+        raise DeclarationError(
+            f"the head 'hits' finds a point of width 3 in mm; event truth {options.truth!r} is none"
+        )
     return Needs(truth=(options.truth,))
+
+
+def _is_place(options: Vertex, detector: Detector) -> bool:
+    """Whether what is to be found is a point in the detector, in mm."""
+    label = next((t for t in detector.truth if t.name == options.truth), None)
+    return label is not None and (label.moves, label.width, label.unit) == ("point", 3, "mm")
 
 
 @hookimpl
@@ -47,5 +54,6 @@ def intarsia_tasks() -> list[TaskKind]:
             options=Vertex,
             build="intarsia.tasks.vertex.model:VertexRegression",
             needs=_needs,
+            finds_place=_is_place,
         )
     ]

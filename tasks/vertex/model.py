@@ -63,6 +63,10 @@ class VertexRegression(TaskModule):
         true = batch.truth[self.truth].reshape(out["position"].shape)
         return {"position": regression(out["position"] / self.unit, true / self.unit, self.beta)}
 
+    def place(self, out: Mapping[str, Tensor]) -> Tensor:
+        """The vertex, (B, 3) in mm."""
+        return out["position"]
+
     def predictions(self, out: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
         """``prediction`` (B, 3) in mm."""
         return {"prediction": out["position"]}

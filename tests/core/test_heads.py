@@ -2,6 +2,7 @@ import pytest
 import reference
 import torch
 import toy
+from attrs import evolve
 
 from intarsia.core.encoder import Encoded
 from intarsia.core.heads import HitHead, PooledHead, TokenHead, head
@@ -82,6 +83,28 @@ def test_points_among_the_hits_equal_a_plain_calculation_event_by_event(encoded)
             hidden = reference.gelu(reference.linear(module.hidden, torch.cat(seen).double()))
             alone = reference.linear(module.out, hidden)
             torch.testing.assert_close(out[b], alone, atol=1e-6, rtol=0)
+
+
+def test_what_is_around_the_place_enters_beside_the_rest(encoded):
+    """The hidden layer takes the latents, then what is seen, then the points."""
+    torch.manual_seed(0)
+    options = Reading(head="hits", head_scale=0.1, seen_from="vertex")
+    module = toy.roughened(head(options, SETTING, 5)).double()
+    here = evolve(encoded, place=torch.full((6, 3), 50.0, dtype=torch.float64))
+    there = evolve(encoded, place=torch.full((6, 3), 90.0, dtype=torch.float64))
+    wide = 2 * toy.MODEL.dim
+    with torch.no_grad():
+        moved = module(there) - module(here)
+        inputs = [module.around(encoded.plan, e.place) for e in (here, there)]
+        kept = module.hidden.weight[:, wide : 2 * wide].clone()
+        hidden = []
+        module.hidden.register_forward_hook(lambda _, __, out: hidden.append(out))
+        module(here), module(there)
+        wanted = (inputs[1] - inputs[0]) @ kept.T
+        torch.testing.assert_close(hidden[1] - hidden[0], wanted, atol=1e-10, rtol=0)
+        assert (moved.abs().amax(1) > 1e-6).all()
+        module.hidden.weight[:, wide : 2 * wide] = 0
+        torch.testing.assert_close(module(there), module(here), atol=0, rtol=0)
 
 
 def test_a_place_moves_the_answer_of_the_hits_alone(encoded):

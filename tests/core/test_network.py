@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 import toy
+from attrs import evolve
 
 from intarsia.core.errors import PluginError
 from intarsia.core.network import kinds, network, seeded, views_of
@@ -118,6 +119,44 @@ def test_predictions_are_named_by_task_and_quantity(events):
         "vertex/prediction": (12, 3),
     }
     torch.testing.assert_close(out["flavour/scores"].sum(1), torch.ones(12))
+
+
+LOOKING = toy.stage(
+    ("flavour", {"head": "hits", "head_scale": 0.1, "seen_from": "spot"}),
+    ("kinematics", {"head": "hits", "head_scale": 0.1, "seen_from": "spot"}),
+)
+LOOKING = evolve(LOOKING, tasks={**LOOKING.tasks, "spot": toy.instance("vertex", head="hits")})
+
+
+def test_tasks_look_from_the_place_that_another_finds(events):
+    """Which comes first, wherever the recipe names it."""
+    made = toy.roughened(toy.built(toy.DETECTOR, LOOKING)).eval()
+    with torch.no_grad():
+        found = list(made.outputs(batch_of(events, View())))
+        assert [name for name, *_ in found] == ["spot", "flavour", "kinematics"]
+        (_, _, first, spot), *others = found
+        assert first.place is None
+        for _, task, seen, out in others:
+            assert torch.equal(seen.place, spot["position"])
+            away = task(evolve(seen, place=seen.place + 40.0), batch_of(events, View()))
+            ours, theirs = next(iter(out.values())), next(iter(away.values()))
+            assert (ours - theirs).abs().max() > 1e-4
+
+
+def test_who_looks_from_a_place_does_not_move_it(events):
+    made = toy.roughened(toy.built(toy.DETECTOR, LOOKING))
+    _, terms = made(batch_of(events, View()))
+    terms["flavour.class"].backward(retain_graph=True)
+    assert all(p.grad is None for p in made.tasks["spot"].parameters())
+    terms["spot.position"].backward()
+    assert any(p.grad.abs().sum() > 0 for p in made.tasks["spot"].parameters())
+
+
+def test_predictions_are_of_the_tasks_however_they_are_ordered(events):
+    made = toy.built(toy.DETECTOR, LOOKING).eval()
+    with torch.no_grad():
+        out = made.predict(batch_of(events, View()))
+    assert set(out) == {"flavour/scores", "kinematics/prediction", "spot/prediction"}
 
 
 def test_every_task_gets_a_view_of_its_own():

@@ -77,6 +77,15 @@ def test_options_out_of_range_are_refused(wrong):
         Classify(**wrong)
 
 
+def test_particles_with_a_context_do_not_read_hits():
+    kind, detector = REGISTRY.task("pid"), REGISTRY.detector("pilarnet")
+    assert kind.needs(kind.options(head="hits"), detector).truth == ("pid",)
+    assert kind.needs(kind.options(context=1), detector).truth == ("pid",)
+    with pytest.raises(DeclarationError) as error:
+        kind.needs(kind.options(head="hits", context=1), detector)
+    assert str(error.value) == "with a context the latents alone are read, not 'hits'"
+
+
 def test_charm_is_a_class_of_the_event_like_flavour():
     """Four classes, smoothed (arXiv:2604.07037, appendix C 2 and table III)."""
     kind = REGISTRY.task("charm")

@@ -103,6 +103,55 @@ def test_a_head_that_reads_hits_is_refused_where_there_are_no_voxels():
     assert not list(recipe_check._needs(asked, toy.GRID, REGISTRY))
 
 
+def looking(head="hits", seen_from="spot", view=None, **others):
+    """Faults of a stage in which flavour looks from a place, beside the other tasks."""
+    options = {"head": head, "seen_from": seen_from, "view": view or View()}
+    tasks = {"it": ("flavour", options), **others}
+    made = {
+        k: Instance(kind=kind, options=options_of(REGISTRY.task(kind), **o))
+        for k, (kind, o) in tasks.items()
+    }
+    found = list(recipe_check._seen_from({"fine": made}, toy.GRID, REGISTRY))
+    return [
+        said for steps, said in found if steps == ("stages", "fine", "tasks", "it", "seen_from")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"head": "pooled"}, "goes with the head 'hits', not 'pooled'"),
+        (
+            {"seen_from": "spto"},
+            "the stage has no task 'spto'; did you mean 'spot'? (it has: it, spot)",
+        ),
+        ({"seen_from": "it"}, "task 'it' finds no place in toygrid"),
+        ({"spot": ("vertex", {"truth": "energy"})}, "task 'spot' finds no place in toygrid"),
+        (
+            {"spot": ("vertex", {"view": View(drop=0.5)})},
+            "task 'spot' has another view of the events",
+        ),
+        (
+            {"spot": ("vertex", {"seen_from": "it"})},
+            "task 'spot' looks from a place itself",
+        ),
+    ],
+)
+def test_a_place_that_cannot_be_looked_from_is_refused(asked, said):
+    assert looking(**{"spot": ("vertex", {})} | asked) == [said]
+
+
+def test_every_task_that_finds_a_place_can_be_looked_from():
+    assert looking(spot=("vertex", {})) == []
+    assert looking(spot=("vertex", {"head": "hits"})) == []
+    found = {k.name for k in TASKS if k.finds_place(options_of(k), toy.GRID)}
+    assert found == {"vertex"}
+    for name in found:
+        events = toy.events(toy.GRID, 3, seed=1)
+        *_, out, _, task = toy.worked(name, events, toy.GRID)
+        assert task.place(out).shape == (3, 3)
+
+
 @every
 def test_losses_and_gradients_are_finite(kind, detector):
     made = toy.roughened(built(kind, detector))

@@ -168,6 +168,13 @@ def test_every_detector_with_a_vertex_can_read_it_from_hits(detector):
         assert all(torch.isfinite(p.grad).all() for p in net.parameters() if p.grad is not None)
 
 
+def test_a_point_among_hits_is_not_looked_for_from_another():
+    kind = toy.registry().task("vertex")
+    with pytest.raises(DeclarationError) as error:
+        kind.needs(Vertex(head="hits", seen_from="other"), toy.DETECTOR)
+    assert str(error.value) == "a point among hits is seen from no place: leave out seen_from"
+
+
 def test_what_is_no_point_is_not_among_the_hits():
     kind = toy.registry().task("vertex")
     assert kind.needs(Vertex(head="hits"), toy.DETECTOR).truth == ("vertex",)
