@@ -105,7 +105,7 @@ def views_of(stage: Stage) -> dict[str, View]:
 
 def seen_from_of(stage: Stage) -> dict[str, str]:
     """Of each task of a stage that looks from a place, the task that finds it."""
-    named = {k: getattr(task.options, "seen_from", "") for k, task in stage.tasks.items()}
+    named = {k: getattr(task.options, "seen_from", None) for k, task in stage.tasks.items()}
     return {k: name for k, name in named.items() if name}
 
 

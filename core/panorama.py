@@ -6,6 +6,7 @@ Shape letters: B events, n hits and t tokens of a stream, S streams, D width.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from math import asinh, cos, expm1, pi, sin
 from typing import Any, cast
 
@@ -23,7 +24,7 @@ from .task_module import Setting
 SIDE = 24  # cells of a picture along x and along y
 SHELLS = 10  # of distance
 WIDTHS = (32, 32, 64, 128)  # of the convolutions, at a resolution of 1, 1, 1/2 and 1/4
-FORWARD = 0.01  # rad about the beam within which all angles are drawn alike
+FORWARD = 0.01  # rad about the beam within which all angles are drawn alike (docs/results.md)
 
 
 class Panorama(nn.Module):
@@ -137,7 +138,7 @@ def shells(grids: Iterable[VoxelGrid]) -> Array:
 def _convolutions(channels: int) -> nn.Sequential:
     """Mixes shells and streams, then neighbours, three times and each time at half the resolution."""
     layers: list[nn.Module] = []
-    for i, (before, after) in enumerate(zip((channels, *WIDTHS), WIDTHS, strict=False)):
+    for i, (before, after) in enumerate(pairwise((channels, *WIDTHS))):
         size = 3 if i else 1
         layers += [nn.Conv2d(before, after, size, padding=size // 2), nn.GroupNorm(1, after)]
         layers += [nn.GELU(), nn.MaxPool2d(2)] if i else [nn.GELU()]

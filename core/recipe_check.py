@@ -198,15 +198,18 @@ def _seen_from(instances: Instances, detector: Detector, registry: Registry) -> 
             options = instance.options
             if isinstance(options, Reading) and options.seen_from:
                 steps = ("stages", stage, "tasks", name, "seen_from")
-                if said := _no_place(options, tasks, detector, registry):
+                if said := _no_place(options, options.seen_from, tasks, detector, registry):
                     yield steps, said
 
 
 def _no_place(
-    options: Reading, tasks: Mapping[str, Instance], detector: Detector, registry: Registry
+    options: Reading,
+    name: str,
+    tasks: Mapping[str, Instance],
+    detector: Detector,
+    registry: Registry,
 ) -> str:
-    """Why a task with `options` cannot look from the place that another of `tasks` finds, or ``""``."""
-    name = options.seen_from
+    """Why a task with `options` cannot look from the place that task `name` finds, or ``""``."""
     if options.head != "hits":
         return f"goes with the head 'hits', not {options.head!r}"
     if name not in tasks:
@@ -214,7 +217,7 @@ def _no_place(
     found = tasks[name].options
     if not registry.task(tasks[name].kind).finds_place(found, detector):
         return f"task {name!r} finds no place in {detector.name}"
-    if getattr(found, "seen_from", ""):
+    if getattr(found, "seen_from", None):
         return f"task {name!r} looks from a place itself"
     if getattr(found, "view", View()) != options.view:
         return f"task {name!r} has another view of the events"

@@ -50,7 +50,7 @@ class Reading:
     view: View = Factory(View)
     head: str = field(default="tokens", validator=in_(HEADS))
     head_scale: float = field(default=2e-5, validator=gt(0))
-    seen_from: str = ""
+    seen_from: str | None = None
 
 
 @frozen(kw_only=True)

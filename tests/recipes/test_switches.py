@@ -38,6 +38,17 @@ def test_a_change_on_the_command_line_switches_it_off(key, scale):
     assert value(recipe, key) == SWITCHES[key]
 
 
+@pytest.mark.parametrize("off", ["", "null"])
+@pytest.mark.parametrize("task", ["flavour", "kinematics"])
+def test_a_task_can_be_kept_from_looking_around(task, off):
+    key = f"stages.finetune.tasks.{task}.seen_from"
+    changed = load("fasercal_mae_rel", REGISTRY, [f"{key}={off}"], scale="gpu").stages
+    before = load("fasercal_mae_rel", REGISTRY, scale="gpu").stages
+    for name in ("finetune/scratch", "finetune/mae", "finetune/mae_rel"):
+        assert before[name].tasks[task].options.seen_from == "vertex"
+        assert changed[name].tasks[task].options.seen_from is None
+
+
 def test_the_paper_has_the_hybrid_loss_on():
     recipe = load("fasercal_mae_rel", REGISTRY)
     for stage in ("mae", "mae_rel"):
