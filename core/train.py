@@ -77,6 +77,7 @@ def train(
                 raise KeyboardInterrupt from ended
             finally:
                 stop.give_back()
+        stop.heed()  # also since the last batch
     return files
 
 

@@ -111,7 +111,7 @@ class Log(Callback):
 class Stop(Callback):
     """Ends the stage after the batch in which Ctrl-C is pressed; a second one ends it at once.
 
-    An interrupt that lands while a loader starts or stops is lost otherwise.
+    So no batch is left half done, and files of a stage are written whole.
     """
 
     def __init__(self) -> None:
@@ -129,15 +129,18 @@ class Stop(Callback):
             raise KeyboardInterrupt
         self.asked = True
 
-    def on_train_batch_end(self, *_: Any) -> None:
+    def heed(self) -> None:
         """Stop if asked to."""
         if self.asked:
             raise KeyboardInterrupt
 
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Stop if asked to."""
+        self.heed()
+
     def on_validation_batch_end(self, *_: Any) -> None:
         """Stop if asked to."""
-        if self.asked:
-            raise KeyboardInterrupt
+        self.heed()
 
     def give_back(self) -> None:
         """Let the signal mean again what it did before."""

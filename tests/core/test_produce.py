@@ -329,7 +329,6 @@ def stopped(process, number, *files):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < end
         time.sleep(0.01)
-    time.sleep(0.3)  # by then it waits: while HDF5 opens and closes files, Python may lose a signal
     process.send_signal(number)
     return process.communicate(timeout=30)[1].splitlines()
 

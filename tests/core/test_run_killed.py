@@ -121,11 +121,8 @@ def test_a_run_killed_while_events_are_made_goes_on(folder):
     assert (folder / "early" / "finetune" / "scratch" / "best.safetensors").exists()
 
 
-# With a loader process, Ctrl-C can strike while Python starts or ends one, and is lost.
-@pytest.mark.parametrize(
-    ("where", "workers"),
-    [("data", "1"), ("data", "2"), ("mae/last.resume.safetensors", "1"), ("predictions", "1")],
-)
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("where", ["data", "mae/last.resume.safetensors", "predictions"])
 def test_ctrl_c_exits_130_and_leaves_no_half_written_file(folder, where, workers):
     out = folder / f"interrupted-{where.partition('/')[0]}-{workers}"
     changes = ["data.events=20000", "stages.mae.epochs=50"] if where == "data" else LONG

@@ -17,6 +17,7 @@ from intarsia.core.progress import silent
 from intarsia.core.recipe import Optim
 from intarsia.core.train import finished, loaders, share_cores, train
 from intarsia.core.train_module import Setup
+from intarsia.core.train_state import keep
 
 CARD = Card(detector="toygrid", declaration={}, recipe={}, stage="mae")
 
@@ -210,6 +211,20 @@ def test_ctrl_c_is_passed_on(file, tmp_path):
         trained(file, tmp_path, LONG, stop)
     signal.signal(signal.SIGINT, before)  # Lightning has it ignored
     assert finished(tmp_path) == 0
+
+
+def test_so_is_one_that_comes_after_the_last_batch(file, tmp_path, monkeypatch):
+    def kept(*args):
+        keep(*args)
+        signal.raise_signal(signal.SIGINT)
+
+    stage, before = evolve(LONG, epochs=1), signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr("intarsia.core.train_callbacks.keep", kept)
+    with pytest.raises(KeyboardInterrupt):
+        trained(file, tmp_path, stage)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert finished(tmp_path) == 1
+    trained(file, tmp_path, stage)  # nothing is left to do, so nothing is interrupted
 
 
 def test_a_finished_stage_is_not_trained_again(file, whole):

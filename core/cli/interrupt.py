@@ -1,0 +1,49 @@
+"""Ctrl-C that is never lost."""
+
+from __future__ import annotations
+
+import sys
+from _thread import interrupt_main
+from collections.abc import Iterator
+from contextlib import contextmanager
+from signal import SIGINT, SIGTERM, getsignal
+from threading import Timer
+from typing import Any
+
+AGAIN = 0.02  # s; by then Python has left the code whose errors it ignores
+
+
+@contextmanager
+def never_lost() -> Iterator[None]:
+    """An interrupt that strikes where Python ignores errors strikes again, until it is heard.
+
+    Such places are callbacks of weak references, `__del__`, callbacks of C libraries (HDF5's too) and
+    what runs around a fork: there `KeyboardInterrupt` would only be printed, and the work go on.
+    """
+    before, timers = sys.unraisablehook, list[Timer]()
+
+    def hook(ignored: Any) -> None:
+        if not isinstance(ignored.exc_value, KeyboardInterrupt):
+            before(ignored)
+            return
+        for earlier in timers:
+            earlier.cancel()
+        timers[:] = [Timer(AGAIN, _strike)]
+        timers[0].daemon = True
+        timers[0].start()
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+        for timer in timers:
+            timer.cancel()
+
+
+def _strike() -> None:
+    """Interrupt the main thread by the signal that does so at this moment."""
+    for number in SIGINT, SIGTERM:
+        if callable(getsignal(number)):
+            interrupt_main(number)
+            return
