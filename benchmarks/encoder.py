@@ -183,20 +183,22 @@ def training(made: Network, batch: Batch, method: str) -> Callable[[], None]:
     return train
 
 
-def looking(events: Events, size: str) -> str:
-    """A step of fine-tuning vertex and flavour from hits, with flavour seen from the vertex and without."""
+def looking(events: Events, size: str, *tasks: str) -> str:
+    """A step of fine-tuning vertex and `tasks` from hits, with `tasks` seen from the vertex and without."""
     model = SIZES[size][0]
     ready = planner(model)(events, (View(),), np.random.default_rng(0))
     steps = {}
     for name, place in (("seen from the vertex", "vertex"), ("without", "")):
-        asked = {"vertex": {"head": "hits"}, "flavour": {"head": "hits", "seen_from": place}}
-        tasks = {
+        asked = {"vertex": {"head": "hits"}}
+        asked |= {task: {"head": "hits", "seen_from": place} for task in tasks}
+        chosen = {
             k: Instance(kind=k, options=REGISTRY.task(k).options(**o)) for k, o in asked.items()
         }
-        stage = Stage(epochs=1, tasks=tasks)
+        stage = Stage(epochs=1, tasks=chosen)
         made = network(REGISTRY, DETECTOR, model, stage, unit_normalisation(DETECTOR), 0)
         steps[name] = training(made, ready, "adamw")
-    return row(f"fine-tuning step, {size}, seen from the vertex", interleaved(steps, rounds=5))
+    name = f"step, {size}, {' and '.join(tasks)} seen from the vertex"
+    return row(name, interleaved(steps, rounds=9))
 
 
 def main() -> None:
@@ -211,7 +213,8 @@ def main() -> None:
             print(embedding(events, size, view), flush=True)
     for size in SIZES:
         print(step(events, size), flush=True)
-        print(looking(events, size), flush=True)
+        print(looking(events, size, "flavour"), flush=True)
+        print(looking(events, size, "flavour", "kinematics"), flush=True)
 
 
 if __name__ == "__main__":

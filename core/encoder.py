@@ -31,14 +31,15 @@ class Encoded:
     Where the mask is false latents are zero.
 
     tokens: (t, D) of each stream after the attention inside windows. plan: the view behind it.
-    place: where another task says that the event began, (B, 3) in mm; for a task that looks from there.
+    around: pictures of the charge around a place that another task finds (`Panorama`), for one that looks
+    from there.
     """
 
     latents: Tensor
     mask: Tensor
     tokens: Mapping[str, Tensor]
     plan: Plan
-    place: Tensor | None = None
+    around: Tensor | None = None
 
     def pooled(self) -> Tensor:
         """Global latent and mean latent side by side, (B, 2 D) (decision 5 of the design)."""

@@ -12,7 +12,7 @@ from .attention import Attention, Block, Readout, lay, xavier
 from .batch import Rows
 from .encoder import Encoded
 from .hits import UNIT, HitPoints
-from .panorama import Panorama
+from .panorama import Onlooker
 from .recipe import Model
 from .task import Reading
 from .task_module import Setting
@@ -97,14 +97,14 @@ class HitHead(nn.Module):
     it balances across the beam, takes places to a cell. The `POINTS` of a stream all start as the middle
     of its hits, and enter in units of 100 mm from the middle of the grid, each beside the decades of its
     summed weights, which can be those of an energy, and a one; or as zeros without hits. scale: as for
-    `PooledHead`. around: whether the network sees the charge around the event's place as well.
+    `PooledHead`. around: whether the network sees the charge around a place as well.
     """
 
     def __init__(self, setting: Setting, outputs: int, scale: float, around: bool = False) -> None:
         super().__init__()
         model, grids = setting.model, setting.detector.grids
         width, seen = 2 * model.dim, 5 * len(grids) * POINTS
-        self.around = Panorama(setting) if around else None
+        self.around = Onlooker(setting) if around else None
         self.points = HitPoints(model, grids, POINTS, SPREAD)
         self.norm = nn.LayerNorm(width)
         self.hidden = nn.Linear((2 if around else 1) * width + seen, width).apply(xavier)
@@ -121,8 +121,8 @@ class HitHead(nn.Module):
         decades = torch.where(there, weight[..., None] / log(10), 0.0)
         seen = torch.cat([away, decades, there.to(away.dtype)], -1).flatten(1)
         known = [self.norm(encoded.pooled())]
-        if self.around is not None and encoded.place is not None:
-            known.append(self.around(encoded.plan, encoded.place))
+        if self.around is not None and encoded.around is not None:
+            known.append(self.around(encoded.around))
         with torch.autocast(seen.device.type, enabled=False):
             x_bd = torch.cat([*(x.to(seen.dtype) for x in known), seen], 1)
             out: Tensor = self.out(gelu(self.hidden(x_bd)))

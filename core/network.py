@@ -15,6 +15,7 @@ from .batch import Batch
 from .detector import Detector
 from .encoder import Encoded, Encoder
 from .losses import Weights
+from .panorama import Panorama
 from .plugins import Registry
 from .recipe import Model, Stage
 from .task import StreamKind, View
@@ -23,7 +24,10 @@ from .tokens import BUILT_IN
 
 
 class Network(nn.Module):
-    """The encoder, the tasks of a stage, and the learned weights of their losses."""
+    """The encoder, the tasks of a stage, and the learned weights of their losses.
+
+    seen_from: of each task that looks from a place, the one that finds it; panorama: draws what lies around.
+    """
 
     def __init__(
         self,
@@ -31,6 +35,7 @@ class Network(nn.Module):
         tasks: Mapping[str, TaskModule],
         views: Mapping[str, View],
         seen_from: Mapping[str, str],
+        panorama: Panorama | None = None,
     ):
         super().__init__()
         self.encoder = encoder
@@ -39,6 +44,7 @@ class Network(nn.Module):
         self.weights = Weights(self.terms)
         self.views = dict(views)
         self.seen_from = dict(seen_from)
+        self.panorama = panorama
 
     def encode(self, batch: Batch) -> dict[View, Encoded]:
         """One encoding for each view that takes part in the batch."""
@@ -56,14 +62,13 @@ class Network(nn.Module):
         Those that look from a place come after those that find one, and learn nothing for them.
         """
         encoded = self.encode(batch)
-        places: dict[str, Tensor] = {}
+        around: dict[str, Encoded] = {}
         for name, task, view in sorted(self.active(batch), key=lambda t: t[0] in self.seen_from):
-            seen = encoded[view]
-            if name in self.seen_from:
-                seen = evolve(seen, place=places[self.seen_from[name]])
+            seen = around[self.seen_from[name]] if name in self.seen_from else encoded[view]
             out = task(seen, batch)
-            if (place := task.place(out)) is not None:
-                places[name] = place.detach()
+            place = task.place(out) if name in self.seen_from.values() else None
+            if self.panorama is not None and place is not None:
+                around[name] = evolve(seen, around=self.panorama(seen.plan, place))
             yield name, task, seen, out
 
     def forward(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
@@ -130,4 +135,6 @@ def network(
     for name, task in stage.tasks.items():
         with seeded(seed, "task", name):
             tasks[name] = build(registry.task(task.kind), task.options, setting)
-    return Network(encoder, tasks, views_of(stage), seen_from_of(stage))
+    seen_from = seen_from_of(stage)
+    panorama = Panorama(setting) if seen_from else None
+    return Network(encoder, tasks, views_of(stage), seen_from, panorama)

@@ -28,7 +28,7 @@ FORWARD = 0.01  # rad about the beam within which all angles are drawn alike (do
 
 
 class Panorama(nn.Module):
-    """Pictures of the charge all around a place, and a network that looks at them.
+    """Pictures of the charge all around a place; has no weights.
 
     There is one picture for each stream of voxels and shell of distance. A hit at the angle theta to the
     beam and the azimuth phi is drawn at
@@ -50,21 +50,32 @@ class Panorama(nn.Module):
         self.streams = nn.ModuleDict(
             {name: Sight(grid, scales[name], edges, tilt) for name, grid in grids.items()}
         )
-        self.look = _convolutions(len(grids) * SHELLS)
-        self.out = nn.Linear(WIDTHS[-1] * (SIDE // 8) ** 2, 2 * setting.model.dim)
 
+    @torch.no_grad()
     def forward(self, plan: Plan, place_b3: Tensor) -> Tensor:
-        """What is seen, (B, 2 D), from places in mm in the detector's frame, which get no gradient."""
-        return gelu(self.out(self.look(self.pictures(plan, place_b3))))
+        """(B, S * SHELLS, SIDE, SIDE), the shells of the first stream first; zeros without hits.
 
-    def pictures(self, plan: Plan, place_b3: Tensor) -> Tensor:
-        """(B, S * SHELLS, SIDE, SIDE), the shells of the first stream first; zeros without hits."""
-        with torch.no_grad(), torch.autocast(place_b3.device.type, enabled=False):
+        From places in mm in the detector's frame, which get no gradient.
+        """
+        with torch.autocast(place_b3.device.type, enabled=False):
             drawn = [
                 sight(cast("GridPlan", plan.streams[name]), place_b3)
                 for name, sight in self.streams.items()
             ]
         return torch.cat(drawn, 1)
+
+
+class Onlooker(nn.Module):
+    """A network that looks at the pictures of a `Panorama`, as each task that needs them has one."""
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__()
+        self.look = _convolutions(len(setting.detector.grids) * SHELLS)
+        self.out = nn.Linear(WIDTHS[-1] * (SIDE // 8) ** 2, 2 * setting.model.dim)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """What is seen, (B, 2 D)."""
+        return gelu(self.out(self.look(pictures)))
 
 
 class Sight(nn.Module):

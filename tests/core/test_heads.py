@@ -6,6 +6,7 @@ from attrs import evolve
 
 from intarsia.core.encoder import Encoded
 from intarsia.core.heads import HitHead, PooledHead, TokenHead, head
+from intarsia.core.panorama import Panorama
 from intarsia.core.task import HEADS, Reading, View
 from intarsia.core.task_module import Setting
 
@@ -90,12 +91,15 @@ def test_what_is_around_the_place_enters_beside_the_rest(encoded):
     torch.manual_seed(0)
     options = Reading(head="hits", head_scale=0.1, seen_from="vertex")
     module = toy.roughened(head(options, SETTING, 5)).double()
-    here = evolve(encoded, place=torch.full((6, 3), 50.0, dtype=torch.float64))
-    there = evolve(encoded, place=torch.full((6, 3), 90.0, dtype=torch.float64))
+    draw = Panorama(SETTING)
+    here, there = (
+        evolve(encoded, around=draw(encoded.plan, torch.full((6, 3), at, dtype=torch.float64)))
+        for at in (50.0, 90.0)
+    )
     wide = 2 * toy.MODEL.dim
     with torch.no_grad():
         moved = module(there) - module(here)
-        inputs = [module.around(encoded.plan, e.place) for e in (here, there)]
+        inputs = [module.around(e.around) for e in (here, there)]
         kept = module.hidden.weight[:, wide : 2 * wide].clone()
         hidden = []
         module.hidden.register_forward_hook(lambda _, __, out: hidden.append(out))

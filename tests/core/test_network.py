@@ -135,12 +135,20 @@ def test_tasks_look_from_the_place_that_another_finds(events):
         found = list(made.outputs(batch_of(events, View())))
         assert [name for name, *_ in found] == ["spot", "flavour", "kinematics"]
         (_, _, first, spot), *others = found
-        assert first.place is None
+        assert first.around is None
+        around, elsewhere = (made.panorama(first.plan, spot["position"] + w) for w in (0.0, 40.0))
         for _, task, seen, out in others:
-            assert torch.equal(seen.place, spot["position"])
-            away = task(evolve(seen, place=seen.place + 40.0), batch_of(events, View()))
+            assert torch.equal(seen.around, around)
+            away = task(evolve(seen, around=elsewhere), batch_of(events, View()))
             ours, theirs = next(iter(out.values())), next(iter(away.values()))
             assert (ours - theirs).abs().max() > 1e-4
+
+
+def test_what_lies_around_is_drawn_once_for_all_who_look(events):
+    made = toy.built(toy.DETECTOR, LOOKING)
+    _, *others = made.outputs(batch_of(events, View()))
+    assert len({id(seen.around) for _, _, seen, _ in others}) == 1
+    assert toy.built(toy.DETECTOR, STAGE).panorama is None
 
 
 def test_who_looks_from_a_place_does_not_move_it(events):

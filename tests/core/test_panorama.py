@@ -13,7 +13,7 @@ from intarsia.core import sample
 from intarsia.core.detector import Frame
 from intarsia.core.events import Table
 from intarsia.core.normalise import unit_normalisation
-from intarsia.core.panorama import FORWARD, SHELLS, SIDE, Panorama, shells
+from intarsia.core.panorama import FORWARD, SHELLS, SIDE, Onlooker, Panorama, shells
 from intarsia.core.planner import Planner
 from intarsia.core.plugins import registry
 from intarsia.core.streams import Axis, Column, VoxelGrid
@@ -31,11 +31,14 @@ def events():
     return toy.events(toy.DETECTOR, 6, seed=1)
 
 
-def made(detector=toy.DETECTOR):
-    torch.manual_seed(0)
+def setting_of(detector):
     normalisation = toy.normalisation(detector)
-    setting = Setting(detector=detector, model=toy.MODEL, normalisation=normalisation)
-    return toy.roughened(Panorama(setting)).double()
+    return Setting(detector=detector, model=toy.MODEL, normalisation=normalisation)
+
+
+def onlooker():
+    torch.manual_seed(0)
+    return toy.roughened(Onlooker(setting_of(toy.DETECTOR))).double()
 
 
 def plan_of(events, detector=toy.DETECTOR):
@@ -48,7 +51,7 @@ def places(events):
 
 
 def drawn(events, at, detector=toy.DETECTOR):
-    return made(detector).pictures(plan_of(events, detector), at)
+    return Panorama(setting_of(detector)).double()(plan_of(events, detector), at)
 
 
 def plain(grid, table, b, at, tilt, unit, edges):
@@ -170,10 +173,9 @@ def test_shells_go_from_the_smallest_cell_to_half_the_whole():
 
 
 def test_what_is_seen_equals_a_plain_network(events):
-    module = made()
+    module = onlooker()
     with torch.no_grad():
-        plan, at = plan_of(events), places(events)
-        x = module.pictures(plan, at)
+        pictures = x = drawn(events, places(events))
         kernels = [m for m in module.look if isinstance(m, torch.nn.Conv2d)]
         norms = [m for m in module.look if isinstance(m, torch.nn.GroupNorm)]
         for i, (kernel, norm) in enumerate(zip(kernels, norms, strict=True)):
@@ -192,25 +194,26 @@ def test_what_is_seen_equals_a_plain_network(events):
             if i:
                 x = x.unflatten(3, (-1, 2)).unflatten(2, (-1, 2)).amax((3, 5))
         wanted = reference.gelu(reference.linear(module.out, x.flatten(1)))
-        torch.testing.assert_close(module(plan, at), wanted, atol=1e-10, rtol=0)
+        torch.testing.assert_close(module(pictures), wanted, atol=1e-10, rtol=0)
 
 
 def test_an_event_alone_looks_as_in_a_batch_and_in_any_order(events):
-    module, at = made(), places(events)
+    module, at = onlooker(), places(events)
     with torch.no_grad():
-        out = module(plan_of(events), at)
+        out = module(drawn(events, at))
         for b in range(len(events)):
-            alone = module(plan_of(events.take(np.array([b]))), at[b : b + 1])
+            alone = module(drawn(events.take(np.array([b])), at[b : b + 1]))
             torch.testing.assert_close(alone[0], out[b], atol=1e-6, rtol=0)
-        other = module(plan_of(toy.shuffled_rows(events)), at)
+        other = module(drawn(toy.shuffled_rows(events), at))
     torch.testing.assert_close(other, out, atol=1e-6, rtol=0)
 
 
 def test_the_place_learns_nothing_and_every_weight_does(events):
-    module, at = made(), places(events).requires_grad_()
-    out = module(plan_of(events), at)
+    module = onlooker()
+    pictures = drawn(events, places(events).requires_grad_())
+    assert not pictures.requires_grad
+    out = module(pictures)
     (out * torch.randn(out.shape)).sum().backward()
-    assert at.grad is None
     for name, parameter in module.named_parameters():
         assert float(parameter.grad.abs().sum()) > 0, name
 
@@ -242,16 +245,17 @@ def test_charge_is_the_first_column_of_one_number(name):
 @pytest.mark.parametrize("detector", DETECTORS, ids=lambda d: d.name)
 def test_every_detector_with_voxels_has_one_of_the_same_size(detector):
     plain = unit_normalisation(detector)
-    module = Panorama(Setting(detector=detector, model=toy.MODEL, normalisation=plain))
+    setting = Setting(detector=detector, model=toy.MODEL, normalisation=plain)
+    draw, look = Panorama(setting), Onlooker(setting)
     planner = Planner(detector=detector, model=toy.MODEL, normalisation=plain)
     some = sample.events(detector, 3, seed=2)
     bare = toy.no_rows(some, detector, *(s.name for s in detector.streams))
     for events in (some, bare, some.take(np.zeros(0, np.int64))):
         plan = planner(events, (View(),), np.random.default_rng(0)).plans[View()]
         at = torch.zeros(len(events), 3)
-        found = module.pictures(plan, at)
+        found = draw(plan, at)
         assert found.shape == (len(events), SHELLS * len(detector.grids), SIDE, SIDE)
         assert bool((found > 0).any()) == (events is some)
-        out = module(plan, at)
+        out = look(found)
         assert out.shape == (len(events), 2 * toy.MODEL.dim)
         assert torch.isfinite(out).all()
