@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from math import log
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
 from .attention import Attention, Block, Readout, lay, xavier
-from .batch import Rows
+from .batch import ArrayPlan, Rows
 from .encoder import Encoded
-from .hits import UNIT, HitPoints
+from .hits import UNIT, ArrayTotal, HitPoints
 from .panorama import Onlooker
 from .recipe import Model
+from .streams import DenseArray
 from .task import Reading
 from .task_module import Setting
 
@@ -91,10 +93,11 @@ class ContextHead(nn.Module):
 
 
 class HitHead(nn.Module):
-    """Pooled latents and points among the hits of each voxel stream; then a small network.
+    """Pooled latents, points among the hits of each voxel stream, totals of arrays; then two hidden layers.
 
     What latents say of places is coarse: in which direction energy flows from the vertex, and whether
-    it balances across the beam, takes places to a cell. The `POINTS` of a stream all start as the middle
+    it balances across the beam, takes places to a cell. And so is what they say of a sum: half of an
+    energy is in an array that they know as one token. The `POINTS` of a stream all start as the middle
     of its hits, and enter in units of 100 mm from the middle of the grid, each beside the decades of its
     summed weights, which can be those of an energy, and a one; or as zeros without hits. scale: as for
     `PooledHead`. around: whether the network sees the charge around a place as well.
@@ -103,11 +106,16 @@ class HitHead(nn.Module):
     def __init__(self, setting: Setting, outputs: int, scale: float, around: bool = False) -> None:
         super().__init__()
         model, grids = setting.model, setting.detector.grids
-        width, seen = 2 * model.dim, 5 * len(grids) * POINTS
+        arrays = {s.name: s for s in setting.detector.streams if isinstance(s, DenseArray)}
+        scales = setting.normalisation["streams"]
+        self.totals = nn.ModuleDict({n: ArrayTotal(a, scales[n]) for n, a in arrays.items()})
+        totals = sum(1 + sum(c.width for c in array.columns) for array in arrays.values())
+        width, seen = 2 * model.dim, 5 * len(grids) * POINTS + totals
         self.around = Onlooker(setting) if around else None
         self.points = HitPoints(model, grids, POINTS, SPREAD)
         self.norm = nn.LayerNorm(width)
         self.hidden = nn.Linear((2 if around else 1) * width + seen, width).apply(xavier)
+        self.further = nn.Linear(width, width).apply(xavier)
         self.out = Readout(width, outputs, scale)
         middles = [[axis.middle for axis in grid.axes] for grid in grids.values()]
         self.middle: Tensor
@@ -124,8 +132,12 @@ class HitHead(nn.Module):
         if self.around is not None and encoded.around is not None:
             known.append(self.around(encoded.around))
         with torch.autocast(seen.device.type, enabled=False):
-            x_bd = torch.cat([*(x.to(seen.dtype) for x in known), seen], 1)
-            out: Tensor = self.out(gelu(self.hidden(x_bd)))
+            totals = [
+                total(cast("ArrayPlan", encoded.plan.streams[name]), len(seen))
+                for name, total in self.totals.items()
+            ]
+            x_bd = torch.cat([*(x.to(seen.dtype) for x in known), seen, *totals], 1)
+            out: Tensor = self.out(gelu(self.further(gelu(self.hidden(x_bd)))))
         return out
 
 

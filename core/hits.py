@@ -1,4 +1,4 @@
-"""Points among the hits of an event: attention to hits, with their places as values.
+"""What is read of hits beside tokens: points among them, by attention with their places as values; totals.
 
 Shape letters: B events, t tokens, n hits of a stream, K points, D width, F columns, P planes of a patch.
 """
@@ -6,7 +6,8 @@ Shape letters: B events, t tokens, n hits of a stream, K points, D width, F colu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
+from math import log, prod
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -15,11 +16,11 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu
 
 from .attention import Readout, sine_table, xavier
-from .batch import GridPlan
+from .batch import ArrayPlan, GridPlan
 from .encoder import Encoded
 from .events import Array
 from .recipe import Model
-from .streams import VoxelGrid
+from .streams import DenseArray, VoxelGrid
 
 WAVES = 8  # enough to tell the 5 to 16 planes of a patch apart, and smooth at the start
 UNIT = 100.0  # mm of a shift of one
@@ -130,6 +131,44 @@ class Ownership:
         by_token = by_token.scatter_reduce(0, self.token[:, None].expand(-1, k), x_nk, "amax")
         by_event = x_nk.new_full((self.events, k), -torch.inf)
         return by_event.scatter_reduce(0, self.event[:, None].expand(-1, k), by_token, "amax")
+
+
+class ArrayTotal(nn.Module):
+    """How much a dense array holds: log10(1 + the sum of each of its F numbers over its cells), and a one.
+
+    A sum is in units of what is one on the scale of the input. scales: the array's normalisation.
+    """
+
+    def __init__(self, array: DenseArray, scales: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.scales = [c.scale for c in array.columns for _ in range(c.width)]
+        self.shape = (-1, prod(array.shape), len(self.scales))
+        self.mean: Tensor
+        self.std: Tensor
+        self.rms: Tensor
+        for key in ("mean", "std", "rms"):
+            each = [np.broadcast_to(scales[c.name][key], c.width) for c in array.columns]
+            values = torch.from_numpy(np.concatenate(each).astype(np.float32))
+            self.register_buffer(key, values, persistent=False)
+
+    def forward(self, plan: ArrayPlan, events: int) -> Tensor:
+        """(B, F + 1) of `events`; zeros where there is no array to see."""
+        shown_tcf = plan.values.index_select(0, plan.shown).to(self.mean.dtype).reshape(self.shape)
+        numbers = ((shown_tcf * self.std + self.mean) / self.rms).unbind(2)
+        parts = zip(self.scales, numbers, self.rms, strict=True)
+        totals = [charge(scale, x_tc, rms).sum(1) for scale, x_tc, rms in parts]
+        known = torch.stack(
+            [*(torch.log1p(t) / log(10) for t in totals), torch.ones_like(totals[0])], 1
+        )
+        return known.new_zeros(events, known.shape[1]).index_add(0, plan.owner, known)
+
+
+def charge(scale: str, x: Tensor, rms: Tensor) -> Tensor:
+    """Numbers `x` of a column on its `scale`, over their `rms`, in units of what is one there; none below zero."""
+    x = x.clamp(min=0)
+    if scale == "log1p":
+        return torch.expm1(x * rms) / torch.expm1(rms)
+    return x.square() if scale == "sqrt" else x
 
 
 def means(

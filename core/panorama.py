@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
-from math import asinh, cos, expm1, pi, sin
+from math import asinh, cos, pi, sin
 from typing import Any, cast
 
 import numpy as np
@@ -17,7 +17,7 @@ from torch.nn.functional import gelu
 
 from .batch import GridPlan, Plan
 from .events import Array
-from .hits import places
+from .hits import charge, places
 from .streams import VoxelGrid
 from .task_module import Setting
 
@@ -93,11 +93,13 @@ class Sight(nn.Module):
         plain = widths.index(1) if 1 in widths else None
         self.column = None if plain is None else sum(widths[:plain])
         self.scale = "identity" if plain is None else grid.columns[plain].scale
-        self.rms = 1.0 if plain is None else float(scales[grid.columns[plain].name]["rms"])
+        rms = 1.0 if plain is None else float(scales[grid.columns[plain].name]["rms"])
+        self.rms: Tensor
         self.corner: Tensor
         self.cell: Tensor
         self.edges: Tensor
         where = places(grid)
+        self.register_buffer("rms", torch.tensor(rms), persistent=False)
         self.register_buffer("corner", torch.from_numpy(where["corner"]), persistent=False)
         self.register_buffer("cell", torch.from_numpy(where["cell"]), persistent=False)
         self.register_buffer("edges", torch.from_numpy(edges), persistent=False)
@@ -127,10 +129,7 @@ class Sight(nn.Module):
         """Charge of each hit in units of what is one on the scale of the input, (n,); none below zero."""
         if self.column is None:
             return plan.values.new_ones(len(plan.values))
-        value = plan.values[:, self.column].clamp(min=0)
-        if self.scale == "log1p":
-            return torch.expm1(value * self.rms) / expm1(self.rms)
-        return value.square() if self.scale == "sqrt" else value
+        return charge(self.scale, plan.values[:, self.column], self.rms)
 
 
 def shells(grids: Iterable[VoxelGrid]) -> Array:

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import reference
 import torch
@@ -17,9 +18,13 @@ SETTING = Setting(
 
 
 @pytest.fixture(scope="module")
-def encoded():
+def events():
+    return toy.events(toy.DETECTOR, 6, seed=1)
+
+
+@pytest.fixture(scope="module")
+def encoded(events):
     """Latents of events of different length, in float64."""
-    events = toy.events(toy.DETECTOR, 6, seed=1)
     plan = toy.double(toy.batch(toy.DETECTOR, events, View()).plans[View()])
     with torch.no_grad():
         out = toy.encoder(toy.DETECTOR).double()(plan)
@@ -65,7 +70,17 @@ def test_pooled_latents_equal_a_plain_calculation_event_by_event(encoded):
             torch.testing.assert_close(out[b], alone, atol=1e-10, rtol=0)
 
 
-def test_points_among_the_hits_equal_a_plain_calculation_event_by_event(encoded):
+def total(events, b):
+    """Decades of what the calorimeter holds in event `b`, in units of a typical cell's, and a one."""
+    calo = events.streams["calo"]
+    rows = range(calo.offsets[b], calo.offsets[b + 1])
+    unit = np.expm1(SETTING.normalisation["streams"]["calo"]["charge"]["rms"])
+    return torch.tensor(
+        [[np.log10(1 + calo["charge"][row].sum() / unit), 1.0] for row in rows] or [[0.0, 0.0]]
+    )[0]
+
+
+def test_points_among_the_hits_equal_a_plain_calculation_event_by_event(encoded, events):
     module = made("hits")
     with torch.no_grad():
         out = module(encoded)
@@ -81,7 +96,9 @@ def test_points_among_the_hits_equal_a_plain_calculation_event_by_event(encoded)
                     away = (points[b, s, k] - middle) / 100 if there else torch.zeros(3)
                     decades = weight[b, s, k].exp().log10() if there else torch.tensor(0.0)
                     seen += [away, torch.stack([decades, torch.tensor(float(there))])]
+            seen.append(total(events, b))
             hidden = reference.gelu(reference.linear(module.hidden, torch.cat(seen).double()))
+            hidden = reference.gelu(reference.linear(module.further, hidden))
             alone = reference.linear(module.out, hidden)
             torch.testing.assert_close(out[b], alone, atol=1e-6, rtol=0)
 

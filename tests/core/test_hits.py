@@ -5,12 +5,18 @@ import pytest
 import reference
 import torch
 import toy
+from attrs import evolve
 
-from intarsia.core.hits import HitPoints, Ownership, means, places
+from intarsia.core import sample
+from intarsia.core.hits import ArrayTotal, HitPoints, Ownership, means, places
+from intarsia.core.normalise import unit_normalisation
+from intarsia.core.planner import Planner
 from intarsia.core.plugins import registry
+from intarsia.core.streams import Column, DenseArray
 from intarsia.core.task import View
 
 REGISTRY = registry()
+DETECTORS = [REGISTRY.detector(name) for name in REGISTRY.names("detectors")]
 GRIDS = [g for name in REGISTRY.names("detectors") for g in REGISTRY.detector(name).grids.values()]
 K = 3
 
@@ -182,3 +188,69 @@ def test_in_bfloat16_hits_stay_where_they_are(events):
 def test_places_are_not_weights():
     names = ("corner", "cell", "plane", "waves")
     assert not [n for n in made().state_dict() if n.rpartition(".")[2] in names]
+
+
+MANY = evolve(
+    toy.CALO,
+    columns=(
+        Column(name="q", unit="MeV", scale="log1p"),
+        Column(name="root", unit="MeV", scale="sqrt"),
+        Column(name="pair", unit="MeV", width=2),
+    ),
+)
+HOLDS_MANY = evolve(toy.DETECTOR, streams=(toy.CUBES, MANY), augmentations=())
+
+
+def totals(detector, array, events, view=None):
+    module = ArrayTotal(array, toy.normalisation(detector)["streams"][array.name]).double()
+    view = view or View()
+    plan = toy.double(toy.batch(detector, events, view).plans[view])
+    return module(plan.streams[array.name], len(events)).numpy()
+
+
+def test_totals_of_an_array_equal_a_plain_calculation():
+    """Of numbers above zero, on any scale, in units of what is one on it; zeros without the array."""
+    events = toy.events(HOLDS_MANY, 8, seed=1)
+    calo = events.streams["calo"]
+    table = calo.keep(calo.event != 2)
+    events = evolve(events, streams={**events.streams, "calo": table})
+    table["q"][0, 1] *= -1
+    scales = toy.normalisation(HOLDS_MANY)["streams"]["calo"]
+    units = [np.expm1(scales["q"]["rms"]), scales["root"]["rms"] ** 2, *[scales["pair"]["rms"]] * 2]
+    found = totals(HOLDS_MANY, MANY, events)
+    assert table.counts.tolist() == [1, 1, 0, 1, 1, 1, 1, 1]
+    for b, there in enumerate(table.counts):
+        wanted = np.zeros(5)
+        for row in range(table.offsets[b], table.offsets[b] + there):
+            numbers = [table[n][row].reshape(12, -1) for n in ("q", "root", "pair")]
+            sums = np.concatenate(numbers, 1).clip(0).sum(0)
+            wanted = np.append(np.log10(1 + sums / units), 1)
+        np.testing.assert_allclose(found[b], wanted, rtol=1e-5)
+
+
+def test_a_hidden_array_has_no_total():
+    events = toy.events(toy.DETECTOR, 6, seed=1)
+    assert totals(toy.DETECTOR, toy.CALO, events).any()
+    assert not totals(toy.DETECTOR, toy.CALO, events, View(drop=1)).any()
+
+
+@pytest.mark.parametrize("detector", DETECTORS, ids=lambda d: d.name)
+def test_totals_of_every_array_are_finite_and_of_an_event_alone_as_in_a_batch(detector):
+    plain = unit_normalisation(detector)
+    planner = Planner(detector=detector, model=toy.MODEL, normalisation=plain)
+    some = sample.events(detector, 4, seed=2)
+    bare = toy.no_rows(some, detector, *(s.name for s in detector.streams))
+    for array in (s for s in detector.streams if isinstance(s, DenseArray)):
+        module = ArrayTotal(array, plain["streams"][array.name])
+
+        def seen(events, module=module, name=array.name):
+            plan = planner(events, (View(),), np.random.default_rng(0)).plans[View()]
+            return module(plan.streams[name], len(events))
+
+        found = seen(some)
+        assert found.shape == (4, 1 + sum(c.width for c in array.columns))
+        assert torch.isfinite(found).all()
+        for b in range(4):
+            torch.testing.assert_close(seen(some.take(np.array([b])))[0], found[b])
+        assert not seen(bare).any()
+        assert len(seen(some.take(np.zeros(0, np.int64)))) == 0

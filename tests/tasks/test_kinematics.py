@@ -139,7 +139,8 @@ def test_gradients_stay_small_where_nothing_is_known_of_the_direction(events):
     total.backward()
     slope = made.tasks["kinematics"].head.out.bias.grad.reshape(2, 4)
     for found, name in zip(slope.numpy(), NAMES, strict=True):
-        per_event = np.clip([-four(p) for p in events.truth[name]], -1, 1)  # from a start at zero
+        from_zero = np.array([-four(p) for p in events.truth[name]]) / Kinematics().beta
+        per_event = np.clip(from_zero, -1, 1)
         wanted = per_event.mean(0) * [0.5, 0.5, 1, 1]  # phi is a mean over two numbers
         np.testing.assert_allclose(found, wanted, atol=1e-3)
         assert np.abs(found[:2]).max() < 0.5
