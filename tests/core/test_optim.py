@@ -215,7 +215,7 @@ def test_muon_leaves_alone_what_a_head_ends_with(kind):
     hidden = {
         "pooled": (),
         "tokens": ("attention.query", "attention.key_value", "attention.out"),
-        "hits": ("hidden", "points.ask", "points.streams.cubes.own"),
+        "hits": ("hidden", "further", "points.ask", "points.streams.cubes.own"),
     }
     assert ours == {f"tasks.flavour.head.{n}.weight" for n in hidden[kind]}
 
