@@ -96,11 +96,11 @@ class HitHead(nn.Module):
     """Pooled latents, points among the hits of each voxel stream, totals of arrays; then two hidden layers.
 
     What latents say of places is coarse: in which direction energy flows from the vertex, and whether
-    it balances across the beam, takes places to a cell. And so is what they say of a sum: half of an
-    energy is in an array that they know as one token. The `POINTS` of a stream all start as the middle
-    of its hits, and enter in units of 100 mm from the middle of the grid, each beside the decades of its
-    summed weights, which can be those of an energy, and a one; or as zeros without hits. scale: as for
-    `PooledHead`. around: whether the network sees the charge around a place as well.
+    it balances across the beam, takes places to a cell. So is what they say of the energy in an array,
+    which is one token to them. The `POINTS` of a stream all start as the middle of its hits, and enter in
+    units of 100 mm from the middle of the grid, each beside the decades of its summed weights, which can be
+    those of an energy, and a one; or as zeros without hits. scale: as for `PooledHead`. around: whether
+    the network sees the charge around a place as well.
     """
 
     def __init__(self, setting: Setting, outputs: int, scale: float, around: bool = False) -> None:

@@ -199,6 +199,12 @@ class DenseArray:
     about: str = ""
     source: str = ""
 
+    def __attrs_post_init__(self) -> None:
+        if not self.columns:
+            raise DeclarationError(
+                f"stream {self.name!r} declares no column: what does a cell measure?"
+            )
+
     @property
     def layout(self) -> Shapes:
         """What each row holds."""

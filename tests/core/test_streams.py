@@ -61,6 +61,12 @@ def test_a_grid_must_measure_something():
     assert str(caught.value) == "stream 'a' declares no column: what does a hit measure?"
 
 
+def test_an_array_must_measure_something():
+    with pytest.raises(DeclarationError) as caught:
+        DenseArray(name="a", shape=(5, 5), columns=())
+    assert str(caught.value) == "stream 'a' declares no column: what does a cell measure?"
+
+
 def test_layouts_say_how_rows_are_kept():
     hard, soft = Label(name="h", classes=("x", "y")), Label(name="s", classes=("x", "y"), soft=True)
     point = Label(name="p", unit="mm", width=3)
