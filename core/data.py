@@ -7,7 +7,6 @@ of several blocks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,6 +18,7 @@ from .augmentation import Augmentation
 from .batch import Batch
 from .events import Array, Events
 from .planner import Planner
+from .signals import leave_to_parent
 from .split import event_of
 from .store import EventFile
 from .task import View
@@ -189,5 +189,7 @@ class Epoch(Dataset[Batch]):
 def loader(epoch: Dataset[T], workers: int, pin: bool) -> DataLoader[T]:
     """A loader of the items of `epoch`; in the process itself without workers."""
     # Of many workers each need not be far ahead: batches that wait are memory.
-    extra: Mapping[str, Any] = {"prefetch_factor": max(2, 4 // workers)} if workers else {}
+    extra: dict[str, Any] = {}
+    if workers:
+        extra = {"prefetch_factor": max(2, 4 // workers), "worker_init_fn": leave_to_parent}
     return DataLoader(epoch, batch_size=None, num_workers=workers, pin_memory=pin, **extra)

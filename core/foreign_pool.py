@@ -22,6 +22,7 @@ from .errors import EventError
 from .events import Events, faults
 from .inputs import Options, opened
 from .reading import Records, broken, told
+from .signals import leave_to_parent
 
 _MEMORY = 8 << 30  # bytes that a process may have
 _OPENING = -1
@@ -160,7 +161,7 @@ def _death(code: int | None) -> str:
 
 def _serve(pipe: Connection[Any, Any], asked: Asked) -> None:
     """What a process does: jobs from `pipe`, one open file at a time."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
+    leave_to_parent()
     os.environ["HDF5_PLUGIN_PRELOAD"] = "::"  # no filters from anybody's folder of plugins
     _limit_memory()
     current: tuple[int, str, Records] | None = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import signal
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -27,6 +26,7 @@ from .detector import Detector, Option, declaration, option_faults
 from .errors import RunError
 from .events import Events
 from .produce_parts import begun
+from .signals import leave_to_parent
 from .store import EventWriter
 
 Options = Mapping[str, Option]
@@ -225,15 +225,15 @@ def _mapped(maker: _Maker, jobs: Sequence[Job], workers: int) -> Iterator[Iterat
         yield pool.map(maker.write, jobs)
     except BaseException:
         for process in set(multiprocessing.active_children()).difference(others):
-            process.terminate()
+            process.kill()
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _worker() -> None:
-    """Prepare a worker: Ctrl-C is the parent's affair, and without the parent it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Prepare a worker: signals are the parent's affair, and without the parent it ends."""
+    leave_to_parent()
     Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping
 from pathlib import Path
-from signal import SIGINT, signal
+from signal import signal
 from threading import current_thread, main_thread
 from time import monotonic
 from typing import Any
@@ -16,6 +16,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from .card import Card
 from .checkpoint import save
 from .progress import Notify, Progress
+from .signals import ENDING
 from .store import atomic
 from .train_module import StageModule
 from .train_state import keep, restore_optimiser
@@ -109,19 +110,19 @@ class Log(Callback):
 
 
 class Stop(Callback):
-    """Ends the stage after the batch in which Ctrl-C is pressed; a second one ends it at once.
+    """Ends the stage after the batch in which Ctrl-C or SIGTERM comes; a second one ends it at once.
 
     So no batch is left half done, and files of a stage are written whole.
     """
 
     def __init__(self) -> None:
         self.asked = False
-        self.before: Any = None
+        self.before: dict[int, Any] = {}
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take over the signal, in the main thread."""
+        """Take over the signals, in the main thread."""
         if current_thread() is main_thread():
-            self.before = signal(SIGINT, self.ask)
+            self.before = {number: signal(number, self.ask) for number in ENDING}
 
     def ask(self, *_: Any) -> None:
         """Note that the user wants to stop."""
@@ -143,9 +144,9 @@ class Stop(Callback):
         self.heed()
 
     def give_back(self) -> None:
-        """Let the signal mean again what it did before."""
-        if self.before is not None:
-            signal(SIGINT, self.before)
+        """Let the signals mean again what they did before."""
+        for number, handler in self.before.items():
+            signal(number, handler)
 
 
 class Teller(Callback):

@@ -14,7 +14,7 @@ from intarsia import __version__
 from intarsia.core.errors import IntarsiaError
 
 from . import check, compare, doctor, export, plugins, prepare, run, show, simulate, transfer
-from .interrupt import never_lost
+from .interrupt import never_lost, sigterm_interrupts
 from .terminal import complain, say
 
 INTERRUPTED, CLOSED = 130, 141  # by Ctrl-C; output that nobody reads on: as shells report them
@@ -74,7 +74,7 @@ def main(args: Sequence[str] | None = None) -> int:
     words = [w for w in words if w != "--debug"]
     try:
         command = typer.main.get_command(_app())
-        with never_lost():
+        with sigterm_interrupts(), never_lost():
             code = int(command.main(words, prog_name="intarsia", standalone_mode=False) or 0)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED

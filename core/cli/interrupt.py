@@ -1,4 +1,4 @@
-"""Ctrl-C that is never lost."""
+"""Ctrl-C that is never lost, and SIGTERM, which means the same."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import sys
 from _thread import interrupt_main
 from collections.abc import Iterator
 from contextlib import contextmanager
-from signal import SIGINT, SIGTERM, getsignal
-from threading import Timer
+from signal import SIGTERM, default_int_handler, getsignal, signal
+from threading import Timer, current_thread, main_thread
 from typing import Any
+
+from intarsia.core.signals import ENDING
 
 AGAIN = 0.02  # s; by then Python has left the code whose errors it ignores
 
@@ -41,9 +43,22 @@ def never_lost() -> Iterator[None]:
             timer.cancel()
 
 
+@contextmanager
+def sigterm_interrupts() -> Iterator[None]:
+    """SIGTERM, with which batch systems end a job, does what Ctrl-C does."""
+    if current_thread() is not main_thread():  # signals are none of its business
+        yield
+        return
+    before = signal(SIGTERM, default_int_handler)
+    try:
+        yield
+    finally:
+        signal(SIGTERM, before)
+
+
 def _strike() -> None:
     """Interrupt the main thread by the signal that does so at this moment."""
-    for number in SIGINT, SIGTERM:
+    for number in ENDING:
         if callable(getsignal(number)):
             interrupt_main(number)
             return

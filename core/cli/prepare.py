@@ -97,7 +97,7 @@ def prepare(
         resume=resume,
         workers=workers or os.cpu_count() or 1,
     )
-    with watch() as notify:
+    with watch(lambda: "the same command with --resume goes on from what is prepared") as notify:
         made = prepare(known.detector(detector), files, out, how, notify)
     _tell(made, out, detector)
 

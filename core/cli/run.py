@@ -13,7 +13,7 @@ from intarsia.core.recipe import Recipe
 from intarsia.core.recipe_load import load
 
 from .options import Overrides, Plugins, RecipeName, Resume, Scale, Seed, Workers
-from .terminal import complain, say, watch
+from .terminal import say, watch
 
 
 def run(
@@ -45,14 +45,11 @@ def run(
         say(line)
     from intarsia.core.run import run as run_recipe
 
-    try:
-        with watch() as notify:
-            result = run_recipe(
-                loaded, found, folder, stage=stage, resume=resume, workers=workers, notify=notify
-            )
-    except KeyboardInterrupt:
-        complain(f"{folder} keeps what is done: the same command with --resume goes on from there")
-        raise
+    kept = f"{folder} keeps what is done: the same command with --resume goes on from there"
+    with watch(lambda: kept) as notify:
+        result = run_recipe(
+            loaded, found, folder, stage=stage, resume=resume, workers=workers, notify=notify
+        )
     if first:
         say(f"report  {result}" if stage is None else f"stage {stage} is in {result}")
 

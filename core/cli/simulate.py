@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import re
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,7 +15,7 @@ from intarsia.core.progress import Notify, Progress
 from intarsia.core.yaml import parse
 
 from .options import Plugins, Resume, Seed, Share, Workers
-from .terminal import complain, say, watch
+from .terminal import say, watch
 
 
 def simulate(
@@ -48,15 +45,9 @@ def simulate(
     from intarsia.core.produce import Shard, produce
 
     job = Shard(*share)
-    try:
-        with _stopped_by_sigterm(), watch() as notify:
-            tell = partial(_tell, notify, f"simulating {detector}")
-            made = produce(
-                record, n, seed or 0, out, workers, chosen, tell, shard=job, resume=resume
-            )
-    except KeyboardInterrupt:
-        complain(_kept(out))
-        raise
+    with watch(partial(_kept, out)) as notify:
+        tell = partial(_tell, notify, f"simulating {detector}")
+        made = produce(record, n, seed or 0, out, workers, chosen, tell, shard=job, resume=resume)
     left = f", {made.left_out} left out by the detector" if made.left_out else ""
     rate = made.new / max(made.seconds, 1e-9)
     drawn = "" if record.simulation else ", drawn at random from its declaration"
@@ -66,16 +57,6 @@ def simulate(
 def _tell(notify: Notify, what: str, done: int, total: int) -> None:
     note = "" if done else "preparing (longer the first time)"
     notify(Progress(what, done, total, note=note))
-
-
-@contextmanager
-def _stopped_by_sigterm() -> Iterator[None]:
-    """SIGTERM, with which batch systems end a job, does what Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _kept(out: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, TextIO
@@ -58,11 +58,22 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 @contextmanager
-def watch() -> Iterator[Notify]:
+def watch(kept: Callable[[], str]) -> Iterator[Notify]:
     """Draws a bar with count, rate and time left for each piece of work it is told of.
 
-    Where there is no terminal, one line says when a piece is done.
+    Where there is no terminal, one line says when a piece is done. kept: what to tell if the work is
+    interrupted.
     """
+    try:
+        with _drawn() as notify:
+            yield notify
+    except KeyboardInterrupt:
+        complain(kept())
+        raise
+
+
+@contextmanager
+def _drawn() -> Iterator[Notify]:
     screen = console(sys.stderr)
     if not screen.is_terminal:
         yield _Log()

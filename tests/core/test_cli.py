@@ -291,7 +291,7 @@ def test_the_rate_of_a_simulation_counts_what_was_made_now(run, monkeypatch):
 
 def test_a_simulation_says_that_it_prepares(run, monkeypatch):
     steps = []
-    monkeypatch.setattr("intarsia.core.cli.simulate.watch", lambda: nullcontext(steps.append))
+    monkeypatch.setattr("intarsia.core.cli.simulate.watch", lambda _: nullcontext(steps.append))
     assert run("simulate", "cube", "-n", "12", "--plugin", "mycube.py", "--workers=1")[0] == 0
     what, note = "simulating cube", "preparing (longer the first time)"
     assert steps == [Progress(what, 0, 12, note=note), Progress(what, 12, 12)]

@@ -1,3 +1,7 @@
+import os
+import signal
+from multiprocessing import active_children
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +13,7 @@ from test_batch import identical
 
 from intarsia.core.data import CACHED, Order, draws, loader
 from intarsia.core.detector import Augmentation
+from intarsia.core.signals import ENDING
 from intarsia.core.store import EventFile, EventWriter
 from intarsia.core.task import View
 
@@ -228,6 +233,26 @@ def test_workers_make_the_same_batches_as_the_process_itself(file, views):
         assert a.keys == b.keys
         assert a.plans.keys() == b.plans.keys()
         identical(a, b)
+
+
+def test_workers_leave_signals_of_the_whole_group_to_their_parent(file):
+    epoch = sample(file, lanes=1).epoch(1)
+    batches = iter(loader(epoch, 1, pin=False))
+    next(batches)  # the worker has begun
+    (worker,) = active_children()
+    for number in ENDING:
+        os.kill(worker.pid, number)
+    assert len(list(batches)) == len(epoch) - 1
+
+
+def test_their_parent_can_end_workers(file):
+    batches = iter(loader(sample(file, lanes=1).epoch(1), 1, pin=False))
+    next(batches)
+    (worker,) = active_children()
+    os.kill(worker.pid, signal.SIGTERM)
+    while worker.is_alive():  # two signals close together are one
+        worker.terminate()
+        worker.join(0.1)
 
 
 def test_an_epoch_tells_its_steps(file):

@@ -312,20 +312,35 @@ def test_the_command_says_what_it_did(command, capsys):
     assert "--split is train, val or test, not 'tset'" in capsys.readouterr().err
 
 
+INTERRUPTED = ["the same command with --resume goes on from what is prepared", "interrupted"]
+
+
 @pytest.mark.slow
-def test_killed_at_any_moment_it_goes_on(command, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_ended_at_any_moment_it_goes_on(command, tmp_path, number):
     for n in range(6):
-        write(tmp_path / f"{n}.toy", [1 + i % 3 for i in range(3000)])
+        write(tmp_path / f"{n}.toy", [1 + i % 3 for i in range(12000)])
     path = f"{Path(__file__).parent.parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
     words = [sys.executable, "-m", "intarsia", *command]
     inputs = [f"{n}.toy" for n in range(6)]
     env = os.environ | {"PYTHONPATH": path}
     subprocess.run([*words[:-1], "whole.h5", *inputs], check=True, env=env)
     for wait in (1.0, 1.5, 2.0, 2.5, 3.0):
-        process = subprocess.Popen([*words, *inputs, "--resume"], env=env, start_new_session=True)
+        process = subprocess.Popen(
+            [*words, *inputs, "--resume"],
+            env=env,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
         time.sleep(wait)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        os.killpg(process.pid, number)
+        _, err = process.communicate()
+        lines = [line for line in err.splitlines() if "events in" not in line]
+        if process.returncode == 130:
+            assert lines == INTERRUPTED
+        else:  # dead at once, by SIGTERM so early that nothing had begun; or it was done before
+            assert (process.returncode, lines) in ((-number, []), (0, []))
     subprocess.run([*words, *inputs, "--resume"], check=True, env=env)
     assert Path("out.h5").read_bytes() == Path("whole.h5").read_bytes()
 

@@ -309,6 +309,7 @@ def started(tmp_path):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
         processes.append(process)
         return process
@@ -319,7 +320,7 @@ def started(tmp_path):
         process.communicate()
 
 
-def stopped(process, number, *files):
+def stopped(process, number, *files, send=os.kill):
     """What `process`, sent signal `number` when all `files` are there, wrote to the standard error.
 
     Its workers have the same one, so that it ends when all of them have ended.
@@ -329,16 +330,18 @@ def stopped(process, number, *files):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < end
         time.sleep(0.01)
-    process.send_signal(number)
+    send(process.pid, number)
     return process.communicate(timeout=30)[1].splitlines()
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_sigterm_is_an_orderly_stop_after_which_the_file_is_the_same(tmp_path, started, workers):
+@pytest.mark.parametrize(("workers", "send"), [(1, os.kill), (2, os.kill), (2, os.killpg)])
+def test_sigterm_is_an_orderly_stop_after_which_the_file_is_the_same(
+    tmp_path, started, workers, send
+):
     folder = tmp_path / "out" / ".a.h5.parts"
     (tmp_path / "hold").touch()
     process = started(256, workers)
-    assert stopped(process, signal.SIGTERM, folder / "0.h5", tmp_path / "held") == [
+    assert stopped(process, signal.SIGTERM, folder / "0.h5", tmp_path / "held", send=send) == [
         "the same command with --resume makes 256 events per worker anew at most",
         "interrupted",
     ]
@@ -354,12 +357,12 @@ def test_sigterm_is_an_orderly_stop_after_which_the_file_is_the_same(tmp_path, s
     assert (folder.parent / "a.h5").read_bytes() == resumed
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_sigterm_before_the_first_part_leaves_nothing_and_says_so(tmp_path, started, workers):
+@pytest.mark.parametrize(("workers", "send"), [(1, os.kill), (2, os.kill), (2, os.killpg)])
+def test_sigterm_before_the_first_part_leaves_nothing_and_says_so(tmp_path, started, workers, send):
     folder = tmp_path / "out" / ".a.h5.parts"
     (tmp_path / "hold").touch()
     process = started(0, workers)
-    assert stopped(process, signal.SIGTERM, tmp_path / "held") == [
+    assert stopped(process, signal.SIGTERM, tmp_path / "held", send=send) == [
         "no events are kept: not even the first 256 were ready",
         "interrupted",
     ]

@@ -62,6 +62,7 @@ def start(folder, out, *more, changes=LONG):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
 
 
@@ -121,14 +122,22 @@ def test_a_run_killed_while_events_are_made_goes_on(folder):
     assert (folder / "early" / "finetune" / "scratch" / "best.safetensors").exists()
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize(
+    ("send", "number", "workers"),
+    [
+        (os.kill, signal.SIGINT, "1"),
+        (os.kill, signal.SIGINT, "2"),
+        (os.killpg, signal.SIGINT, "2"),  # as a terminal does, and
+        (os.killpg, signal.SIGTERM, "2"),  # a batch system: loader workers get it, too
+    ],
+)
 @pytest.mark.parametrize("where", ["data", "mae/last.resume.safetensors", "predictions"])
-def test_ctrl_c_exits_130_and_leaves_no_half_written_file(folder, where, workers):
-    out = folder / f"interrupted-{where.partition('/')[0]}-{workers}"
+def test_a_signal_exits_130_and_leaves_no_half_written_file(folder, where, send, number, workers):
+    out = folder / f"{send.__name__}-{number}-{where.partition('/')[0]}-{workers}"
     changes = ["data.events=20000", "stages.mae.epochs=50"] if where == "data" else LONG
     process = start(folder, out.name, "--workers", workers, changes=changes)
     wait_for(process, (out / where).exists)
-    process.send_signal(signal.SIGINT)
+    send(process.pid, number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert err.splitlines()[-1] == "interrupted"

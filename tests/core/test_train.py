@@ -15,6 +15,7 @@ from intarsia.core.errors import CheckpointError, RunError
 from intarsia.core.network import views_of
 from intarsia.core.progress import silent
 from intarsia.core.recipe import Optim
+from intarsia.core.signals import ENDING
 from intarsia.core.train import finished, loaders, share_cores, train
 from intarsia.core.train_module import Setup
 from intarsia.core.train_state import keep
@@ -213,16 +214,31 @@ def test_ctrl_c_is_passed_on(file, tmp_path):
     assert finished(tmp_path) == 0
 
 
-def test_so_is_one_that_comes_after_the_last_batch(file, tmp_path, monkeypatch):
+@pytest.mark.parametrize("number", ENDING)
+def test_so_is_a_signal_after_the_batch_in_which_it_comes(file, tmp_path, number):
+    steps, before = [], signal.getsignal(number)
+
+    def send(progress):
+        steps.append(progress.done)
+        signal.raise_signal(number)
+
+    with pytest.raises(KeyboardInterrupt):
+        trained(file, tmp_path, LONG, send)
+    assert len(steps) == 1
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_so_is_one_that_comes_after_the_last_batch(file, tmp_path, monkeypatch, number):
     def kept(*args):
         keep(*args)
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(number)
 
-    stage, before = evolve(LONG, epochs=1), signal.getsignal(signal.SIGINT)
+    stage, before = evolve(LONG, epochs=1), signal.getsignal(number)
     monkeypatch.setattr("intarsia.core.train_callbacks.keep", kept)
     with pytest.raises(KeyboardInterrupt):
         trained(file, tmp_path, stage)
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(number) is before
     assert finished(tmp_path) == 1
     trained(file, tmp_path, stage)  # nothing is left to do, so nothing is interrupted
 
