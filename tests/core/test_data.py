@@ -1,5 +1,4 @@
 import os
-import signal
 from multiprocessing import active_children
 
 import numpy as np
@@ -243,16 +242,6 @@ def test_workers_leave_signals_of_the_whole_group_to_their_parent(file):
     for number in ENDING:
         os.kill(worker.pid, number)
     assert len(list(batches)) == len(epoch) - 1
-
-
-def test_their_parent_can_end_workers(file):
-    batches = iter(loader(sample(file, lanes=1).epoch(1), 1, pin=False))
-    next(batches)
-    (worker,) = active_children()
-    os.kill(worker.pid, signal.SIGTERM)
-    while worker.is_alive():  # two signals close together are one
-        worker.terminate()
-        worker.join(0.1)
 
 
 def test_an_epoch_tells_its_steps(file):
