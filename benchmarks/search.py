@@ -5,7 +5,7 @@
 trains what the starts need, then every start at every point of one grid (learning rate at a batch of
 256, layer decay) and with every fine-tuning seed, and writes ``search.json``. A point's score is the
 sum of the macro AUROC of its classes, less its mean distances in m: 0.01 in AUROC weighs as much as
-10 mm. ``--set key.sub=value`` changes the recipe. docs/results.md averages over three such searches of
+10 mm. ``--set key.sub=value`` changes the recipe. docs/experiments.md averages over three such searches of
 FASERCal (``--repeat 1`` with seeds 0, 1 and 2).
 """
 

@@ -17,6 +17,7 @@ from .augment import augmented
 from .augmentation import Augmentation
 from .batch import Batch
 from .events import Array, Events
+from .memory import give_back
 from .planner import Planner
 from .signals import leave_to_parent
 from .split import event_of
@@ -191,5 +192,6 @@ def loader(epoch: Dataset[T], workers: int, pin: bool) -> DataLoader[T]:
     # Of many workers each need not be far ahead: batches that wait are memory.
     extra: dict[str, Any] = {}
     if workers:
+        give_back()
         extra = {"prefetch_factor": max(2, 4 // workers), "worker_init_fn": leave_to_parent}
     return DataLoader(epoch, batch_size=None, num_workers=workers, pin_memory=pin, **extra)

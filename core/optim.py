@@ -66,7 +66,7 @@ def hidden_matrices(network: Network) -> list[Tensor]:
 
     Hidden is what has at least half the model's width. A `Readout` gives none whatever its width; it,
     embeddings and vectors are better left to AdamW (K. Jordan et al. 2024, "Muon: An optimizer for hidden
-    layers in neural networks"; measured in docs/results.md).
+    layers in neural networks"; measured in docs/experiments.md).
     """
     least = len(network.encoder.shared.query[0]) / 2
     linear = [m for m in network.modules() if isinstance(m, nn.Linear)]

@@ -24,7 +24,7 @@ from .task_module import Setting
 SIDE = 24  # cells of a picture along x and along y
 SHELLS = 10  # of distance
 WIDTHS = (32, 32, 64, 128)  # of the convolutions, at a resolution of 1, 1, 1/2 and 1/4
-FORWARD = 0.01  # rad about the beam within which all angles are drawn alike (docs/results.md)
+FORWARD = 0.01  # rad about the beam within which all angles are drawn alike (docs/experiments.md)
 
 
 class Panorama(nn.Module):
