@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from _thread import interrupt_main
 from collections.abc import Iterator
 from contextlib import contextmanager
-from signal import SIGTERM, default_int_handler, getsignal, signal
 from threading import Timer, current_thread, main_thread
 from typing import Any
 
@@ -49,16 +49,19 @@ def sigterm_interrupts() -> Iterator[None]:
     if current_thread() is not main_thread():  # signals are none of its business
         yield
         return
-    before = signal(SIGTERM, default_int_handler)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:
-        signal(SIGTERM, before)
+        signal.signal(signal.SIGTERM, before)
 
 
 def _strike() -> None:
-    """Interrupt the main thread by the signal that does so at this moment."""
+    """Send the main thread, which may be waiting by now, the signal that interrupts it at this moment."""
     for number in ENDING:
-        if callable(getsignal(number)):
-            interrupt_main(number)
+        if callable(signal.getsignal(number)):
+            if sys.platform == "win32":  # where no signal can be sent to a thread
+                interrupt_main(number)
+            else:
+                signal.pthread_kill(main_thread().ident or 0, number)
             return

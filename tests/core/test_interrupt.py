@@ -4,6 +4,7 @@ import signal
 import sys
 import time
 import weakref
+from threading import Event
 
 import pytest
 
@@ -55,6 +56,13 @@ def test_a_lost_interrupt_comes_again(times, capsys):
     assert time.monotonic() - start < 10
     time.sleep(0.1)  # and only once: nothing strikes after the work has ended
     assert capsys.readouterr() == ("", "")
+
+
+def test_it_wakes_a_main_thread_that_waits_by_then():
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        work(after=lambda: Event().wait(30))
+    assert time.monotonic() - start < 10
 
 
 def test_so_does_one_that_is_lost_again():
