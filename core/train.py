@@ -75,6 +75,9 @@ def train(
                 trainer(setup, callbacks).fit(module)
             except SystemExit as ended:  # what Lightning makes of Ctrl-C
                 raise KeyboardInterrupt from ended
+            except Exception:
+                stop.heed()  # processes of a run stop one after another, and the others lose them
+                raise
             finally:
                 stop.give_back()
         stop.heed()  # also since the last batch

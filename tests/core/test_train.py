@@ -243,6 +243,17 @@ def test_so_is_one_that_comes_after_the_last_batch(file, tmp_path, monkeypatch, 
     trained(file, tmp_path, stage)  # nothing is left to do, so nothing is interrupted
 
 
+@pytest.mark.parametrize("asked", [True, False])
+def test_what_fails_because_others_have_stopped_already_is_no_fault(file, tmp_path, asked):
+    def closed(progress):
+        if asked:
+            signal.raise_signal(signal.SIGTERM)
+        raise RuntimeError("Connection closed by peer")
+
+    with pytest.raises(KeyboardInterrupt if asked else RuntimeError):
+        trained(file, tmp_path, LONG, closed)
+
+
 def test_a_finished_stage_is_not_trained_again(file, whole):
     folder, files, *_ = whole
     before = files.last.read_bytes(), (folder / "log.csv").read_bytes()
