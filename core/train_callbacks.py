@@ -124,6 +124,11 @@ class Stop(Callback):
         if current_thread() is main_thread():
             self.before = {number: signal(number, self.ask) for number in ENDING}
 
+    def on_train_start(self, *_: Any) -> None:
+        """Take them over from Lightning, too, which on SIGTERM has processes wait for each other."""
+        for number in self.before:
+            signal(number, self.ask)
+
     def ask(self, *_: Any) -> None:
         """Note that the user wants to stop."""
         if self.asked:

@@ -17,6 +17,7 @@ from intarsia.core.progress import silent
 from intarsia.core.recipe import Optim
 from intarsia.core.signals import ENDING
 from intarsia.core.train import finished, loaders, share_cores, train
+from intarsia.core.train_callbacks import Stop
 from intarsia.core.train_module import Setup
 from intarsia.core.train_state import keep
 
@@ -252,6 +253,19 @@ def test_what_fails_because_others_have_stopped_already_is_no_fault(file, tmp_pa
 
     with pytest.raises(KeyboardInterrupt if asked else RuntimeError):
         trained(file, tmp_path, LONG, closed)
+
+
+def test_lightning_does_nothing_about_signals(file, tmp_path):
+    """What it does about SIGTERM, a broadcast wherever a process happens to be, can wait for ever."""
+    heard = []
+    trained(
+        file,
+        tmp_path,
+        evolve(LONG, epochs=1),
+        lambda _: heard.extend(signal.getsignal(number) for number in ENDING),
+    )
+    assert heard
+    assert all(isinstance(getattr(handler, "__self__", None), Stop) for handler in heard)
 
 
 def test_a_finished_stage_is_not_trained_again(file, whole):
