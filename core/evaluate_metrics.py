@@ -23,6 +23,7 @@ from .metrics import (
     position,
     resolution,
 )
+from .recipe import budget_of
 from .store_predictions import Predictions, read_predictions
 from .streams import Label
 from .voxel_metrics import segmentation
@@ -65,8 +66,25 @@ def metrics(
     With several seeds a value is their mean, ``per_seed`` lists them and ``spread`` is their standard
     deviation; ``against_scratch`` lists the differences from scratch with the same seed. The interval
     is that of the first seed's bootstrap over events, moved to the mean. Predictions without truth (real
-    data) give nothing.
+    data) give nothing. What has another number of labels (``mae@1000``) stands, in the same form, under
+    ``budgets`` and that number.
     """
+    groups: dict[int | None, dict[str, Seeds]] = {None: {}}
+    for name, seeds in predictions.items():
+        start, budget = budget_of(name)
+        groups.setdefault(budget, {})[start] = seeds
+    out = _compared(groups.pop(None), labels, resamples) | facts
+    if groups:
+        ascending = sorted((n, found) for n, found in groups.items() if n)
+        out["budgets"] = {n: _compared(found, labels, resamples) for n, found in ascending}
+    plain: dict[str, Any] = _plain(out)
+    return plain
+
+
+def _compared(
+    predictions: Mapping[str, Seeds], labels: Mapping[str, Label], resamples: int
+) -> dict[str, Any]:
+    """`metrics` of starts with the same number of labels."""
     out: dict[str, Any] = {"starts": {}}
     for start, seeds in predictions.items():
         if start in YARDSTICKS:
@@ -85,8 +103,7 @@ def metrics(
     used = [list(s) for name, s in predictions.items() if not name.startswith((PROBE, *YARDSTICKS))]
     out["n_test"] = len(every[0]) if every else 0
     out["seeds"] = max(used, key=len, default=[])
-    plain: dict[str, Any] = _plain({**out, **facts})
-    return plain
+    return out
 
 
 def of_start(seeds: Seeds, labels: Mapping[str, Label], resamples: int) -> dict[str, Any]:

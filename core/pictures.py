@@ -11,6 +11,7 @@ from torch import nn
 
 from .events import Array
 from .network import Network
+from .recipe import budget_of
 from .stages import Bench, trained
 from .task_module import TaskModule
 
@@ -41,7 +42,8 @@ def _networks(bench: Bench) -> Iterator[Network]:
     """The trained networks whose tasks draw, of pre-training before that of a start."""
     stages, first = bench.recipe.stages, bench.recipe.seed
     before = [n for n in stages if "/" not in n]
-    for name in (*before[-1:], *[n for n in stages if "/" in n][-1:]):
+    starts = [n for n in stages if "/" in n and not budget_of(n)[1]]
+    for name in (*before[-1:], *starts[-1:]):
         if any(_draws(t) for t in bench.network(stages[name], first).tasks.values()):
             best = bench.folder.stage(name, first, first) / "best.safetensors"
             network = trained(bench, stages[name], best)

@@ -113,6 +113,15 @@ class Instance:
     options: Any
 
 
+def budget_of(stage: str) -> tuple[str, int | None]:
+    """The stage or start that a name is a budget of, and its labels: ``mae@1000`` is (mae, 1000).
+
+    Any other name is itself, with None.
+    """
+    name, _, labels = stage.partition("@")
+    return name, int(labels) if labels else None
+
+
 CorePart = Literal["windows", "query", "fusion", "norm"]
 CORE: tuple[CorePart, ...] = get_args(CorePart)
 Part = Literal[CorePart, "patches"]
@@ -143,7 +152,11 @@ class Stage:
     keys that differ; the stage ``finetune`` becomes ``finetune/scratch``, ``finetune/mae``, ...
     tasks: instances by name; in YAML the options, and `kind` where it is not the name. A task that is
     set to false is switched off.
-    labels: train on so many events of the training split, drawn by the seed.
+    labels: train on so many events of the training split, drawn by the seed. budgets: of a stage with
+    starts, further numbers of labels, with each of which every start is trained as well; the start
+    ``finetune/mae`` has ``finetune/mae@1000`` beside it (arXiv:2604.07037, section IV E).
+    min_steps: where the stage would have fewer steps, as few labels make an epoch short, epochs and all
+    that is counted in them are multiplied by the smallest whole number that gives so many.
     augment: the detector's augmentations in training: all as it declares them (true), none, or some
     by kind with their sizes, e.g. {smear: 0.1}.
     check_every: epochs between validations, at most. drop_path: largest probability that an event
@@ -159,8 +172,12 @@ class Stage:
     transfer: Transfer | None = None
     starts: Mapping[str, Any] = field(factory=dict)
     labels: int | None = field(
-        default=None, validator=optional(ge(1)), metadata={"also": ("n_labels", "budget")}
+        default=None, validator=optional(ge(1)), metadata={"also": ("n_labels",)}
     )
+    budgets: tuple[int, ...] = field(
+        default=(), validator=deep_iterable(ge(1)), metadata={"also": ("budget", "label_budgets")}
+    )
+    min_steps: int = field(default=0, validator=ge(0), metadata={"also": ("steps",)})
     augment: bool | Mapping[str, float] = field(
         default=False, metadata={"also": ("augmentation", "augmentations")}
     )
@@ -227,7 +244,16 @@ class Recipe:
     published: Mapping[str, Published] = field(factory=dict)
     seeds: tuple[int, ...] = field(default=(0,), validator=min_len(1), metadata={"also": ("seed",)})
 
+    def chosen(self, stage: str | None) -> list[str]:
+        """Names of all stages, or of `stage` with its starts and budgets; empty if there is none."""
+        return [n for n in self.stages if stage is None or stage in _around(n)]
+
     @property
     def seed(self) -> int:
         """The seed of events, pre-training and everything else that is done once."""
         return self.seeds[0]
+
+
+def _around(stage: str) -> tuple[str, str, str]:
+    """``finetune/mae@1000``: itself, ``finetune/mae`` and ``finetune``."""
+    return stage, budget_of(stage)[0], stage.partition("/")[0]

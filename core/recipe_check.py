@@ -24,7 +24,7 @@ from .yaml import Steps
 
 Instances = Mapping[str, Mapping[str, Instance]]  # stage: task: instance
 
-_STAGE = re.compile(r"[\w-]+(/[\w-]+)?")
+_STAGE = re.compile(r"[\w-]+(/[\w-]+(@[1-9]\d*)?)?")
 
 
 def check(values: Mapping[str, Any], instances: Instances, registry: Registry) -> Iterator[Fault]:
@@ -63,6 +63,8 @@ def _stages(stages: Any) -> Iterator[Fault]:
                 yield ("stages", name), "has no tasks"
             if stage.get("start") is not None and stage.get("transfer") is not None:
                 yield ("stages", name, "transfer"), "a stage has either a start or a transfer"
+            if stage.get("budgets") and "/" not in name:
+                yield ("stages", name, "budgets"), "only a stage with starts has budgets of labels"
             start = stage.get("start")
             if isinstance(start, str) and start not in earlier:
                 yield ("stages", name, "start"), _no_start(start, earlier, stages)

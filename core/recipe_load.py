@@ -58,7 +58,7 @@ def dump(recipe: Recipe) -> dict[str, Any]:
     """`recipe` as plain JSON values, nothing left to defaults; `restore` gives it back."""
     values: dict[str, Any] = _plain(recipe)
     for stage in values["stages"].values():
-        del stage["starts"]  # each is a stage by now
+        del stage["starts"], stage["budgets"]  # each is a stage by now
     return values
 
 

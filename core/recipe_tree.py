@@ -150,7 +150,7 @@ def _mapping(value: Any) -> dict[str, Any] | None:
 
 
 def _starts(tree: Tree) -> Tree:
-    """Each stage with starts replaced, in its place, by one stage for every start."""
+    """Each stage with starts replaced, in its place, by one for every start and each of its budgets."""
     stages = tree.get("stages")
     if not isinstance(stages, dict) or not any(_names(tree, s) for s in stages):
         return tree
@@ -168,8 +168,23 @@ def _starts(tree: Tree) -> Tree:
             base = shared.without("starts")
             if name in stages:
                 raise RecipeError(f"{tree.place(('stages', name))}: stages.{name}: there twice")
-            new = own.over(base).under(name).over(new)
+            new = _budgets(name, own.over(base)).over(new)
     return new.under("stages").over(_emptied(tree))
+
+
+def _budgets(name: str, stage: Tree) -> Tree:
+    """A start, and one more for each of its budgets; what is no list of numbers is left to be refused."""
+    budgets, at = stage.get("budgets"), stage.place(("budgets",))
+    if not isinstance(budgets, list) or not all(type(n) is int and n > 0 for n in budgets):
+        return stage.under(name)
+    alone = stage.without("budgets")
+    new = alone.under(name)
+    for i, labels in enumerate(budgets):
+        if labels in (*budgets[:i], stage.get("labels")):
+            raise RecipeError(f"{at}: {'.'.join(at.steps)}: {labels} labels are there twice")
+        one = Tree({"labels": labels}, {("labels",): at})
+        new = one.over(alone).under(f"{name}@{labels}").over(new)
+    return new
 
 
 def _emptied(tree: Tree) -> Tree:

@@ -6,7 +6,7 @@ A start is a variant of a stage whose tasks predict something, e.g. ``finetune/m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from .network import Network
 from .pictures import pictures
 from .probe import boosted, linear_probe
 from .progress import Progress
-from .recipe import Stage
+from .recipe import Stage, budget_of
 from .stages import Bench, begun, labels_wanted, trained
 from .store_predictions import write_predictions
 from .task import View
@@ -70,46 +70,58 @@ def predict(bench: Bench, name: str, stage: Stage, seed: int) -> None:
     write_predictions(path, columns, facts)
 
 
+Labelled = dict[int | None, dict[int, Array]]  # events by budget (None: the stage's own) and seed
+
+
 @frozen(eq=False)
 class Fit:
     """A model of fixed numbers: `table` (events, F) of the events `numbers`, which are ascending.
 
-    labelled: those it is fitted to, by seed.
+    labelled: those it is fitted to.
     """
 
     name: str
     model: Callable[..., Array]
     numbers: Array
     table: Array
-    labelled: Mapping[int, Array]
+    labelled: Labelled
 
 
 def probes(bench: Bench, predicting: dict[str, Stage]) -> None:
     """Linear models of frozen encoders, a random one's too, and models of hand-made features.
 
     Linear ones are fitted to the same labelled events of the training split, `report.probe` of them,
-    boosted trees to those that the starts are fine-tuned on.
+    boosted trees to those that the starts are fine-tuned on; and all of them to those of every budget.
     """
     stage = next(iter(predicting.values()))
     if not (wanted := targets(stage)):
         return
     test, seeds = bench.split("test"), bench.recipe.seeds
-    few = {s: bench.labelled(bench.recipe.report.probe, s) for s in seeds}
-    every = np.unique(np.concatenate([*few.values(), test]))
+    budgets = dict.fromkeys(n for s in predicting if (n := budget_of(s)[1]))
+    more: Labelled = {n: {s: bench.labelled(n, s) for s in seeds} for n in budgets}
+    few = more | {None: {s: bench.labelled(bench.recipe.report.probe, s) for s in seeds}}
+    tuned = more | {None: {s: bench.trained_on(stage, s) for s in seeds}}
+    every = _together(test, few)
     fits = [
         Fit(f"probe-{source}", linear_probe, every, _encoded(bench, source, network, every), few)
         for source, network in encoders(bench, predicting).items()
     ]
-    tuned = {s: bench.trained_on(stage, s) for s in seeds}
-    wide = np.unique(np.concatenate([every, *tuned.values()]))
+    wide = _together(every, tuned)
     by_hand = _by_hand(bench, wide)
     fits.append(Fit("hand_features", linear_probe, wide, by_hand, few))
     fits.append(Fit("boosted_trees", boosted, wide, by_hand, tuned))
     for fit in fits:
-        for seed in seeds:
-            path = bench.folder.predictions(fit.name, seed, bench.recipe.seed)
-            columns = _fit(bench, fit, fit.labelled[seed], test, wanted)
-            write_predictions(path, columns, {"start": fit.name, "seed": seed})
+        for budget, labelled in fit.labelled.items():
+            name = f"{fit.name}@{budget}" if budget else fit.name
+            for seed in seeds:
+                path = bench.folder.predictions(name, seed, bench.recipe.seed)
+                columns = _fit(bench, fit, labelled[seed], test, wanted)
+                write_predictions(path, columns, {"start": name, "seed": seed})
+
+
+def _together(events: Array, labelled: Labelled) -> Array:
+    """The numbers of all `events` and `labelled` ones, ascending."""
+    return np.unique(np.concatenate([events, *(e for s in labelled.values() for e in s.values())]))
 
 
 def targets(stage: Stage) -> dict[str, str]:
@@ -123,6 +135,8 @@ def encoders(bench: Bench, predicting: dict[str, Stage]) -> dict[str, Network]:
     found = {}
     first = bench.recipe.seed
     for name, stage in predicting.items():
+        if budget_of(name)[1]:  # begins from what the start itself begins from
+            continue
         start = start_name(name) if stage.start or stage.transfer else "random"
         found[start] = begun(bench, name, stage, first)[0]
     return found

@@ -126,11 +126,8 @@ def _enough(bench: Bench, chosen: list[str], whole: bool) -> None:
 
 
 def _chosen(recipe: Recipe, stage: str | None) -> list[str]:
-    names = list(recipe.stages)
-    if stage is None:
-        return names
-    chosen = [n for n in names if n == stage or n.startswith(f"{stage}/")]
-    if not chosen:
+    chosen, names = recipe.chosen(stage), list(recipe.stages)
+    if stage is not None and not chosen:
         raise RunError(
             f"the recipe has no stage {stage!r}{suggest(stage, names)} (it has: {', '.join(names)})"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -171,9 +172,25 @@ def learn(bench: Bench, name: str, stage: Stage, seed: int) -> Path:
         return train(made, setup, folder, card, what, bench.notify).best
 
 
+def lengthened(stage: Stage, events: int) -> Stage:
+    """`stage` as it is trained on so many `events`: long enough for its `min_steps`."""
+    times = ceil(stage.min_steps / (stage.epochs * ceil(events / stage.batch)))
+    if times < 2:
+        return stage
+    optim, decay = stage.optim, stage.optim.decay_epochs
+    longer = evolve(
+        optim,
+        warmup_epochs=times * optim.warmup_epochs,
+        decay_epochs=None if decay is None else times * decay,
+    )
+    epochs, check_every = times * stage.epochs, times * stage.check_every
+    return evolve(stage, epochs=epochs, check_every=check_every, optim=longer)
+
+
 def _setup(bench: Bench, name: str, stage: Stage, seed: int, done: int) -> Setup:
     every = tuple(dict.fromkeys(views_of(stage).values()))
     events = bench.trained_on(stage, seed)
+    stage = lengthened(stage, len(events))
     common: dict[str, Any] = {
         "seed": seed,
         "purpose": name.partition("/")[0],  # the starts of a stage see the same batches

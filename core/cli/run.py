@@ -9,7 +9,7 @@ import typer
 
 from intarsia.core.plugins import registry
 from intarsia.core.ranks import Ranks
-from intarsia.core.recipe import Recipe
+from intarsia.core.recipe import Recipe, budget_of
 from intarsia.core.recipe_load import load
 
 from .options import Overrides, Plugins, RecipeName, Resume, Scale, Seed, Workers
@@ -60,8 +60,11 @@ def plan(recipe: Recipe, scale: str | None, stage: str | None, out: Path) -> lis
     stages = [
         f"{name} ({s.epochs} epochs{f' from {s.start}' if s.start else ''})"
         for name, s in recipe.stages.items()
-        if stage in (None, name, name.partition("/")[0])
+        if name in recipe.chosen(stage) and budget_of(name)[1] is None
     ]
+    budgets = dict.fromkeys(str(n) for s in recipe.chosen(stage) if (n := budget_of(s)[1]))
+    if budgets:
+        stages.append(f"starts also with {', '.join(budgets)} labels")
     return [
         f"recipe  {recipe.name}{f' at scale {scale}' if scale else ''}: {recipe.about}",
         f"events  {recipe.detector}, {data}, seed {recipe.seed}",

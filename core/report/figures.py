@@ -164,11 +164,14 @@ def residuals(starts: Mapping[str, Predictions], task: str) -> Figure | None:
 
 
 def losses(logs: Mapping[str, Rows]) -> Figure | None:
-    """Training (thin) and validation (thick) loss over steps: a panel per stage, a line per start."""
+    """Training (thin) and validation (thick) loss over steps: a panel per stage, a line per start.
+
+    Of the first seed, and of the stage's own number of labels.
+    """
     panels: dict[str, dict[str, Rows]] = {}
     for stage, rows in logs.items():
         name, _, start = stage.partition("/")
-        if rows and "-seed" not in stage:
+        if rows and "-seed" not in stage and "@" not in stage:
             panels.setdefault(name, {})[start or name] = rows
     if not panels:
         return None

@@ -15,9 +15,10 @@ from matplotlib.figure import Figure
 from intarsia.core import account
 from intarsia.core.evaluate_metrics import dumps, metrics
 from intarsia.core.metrics import RESAMPLES
+from intarsia.core.recipe import budget_of
 from intarsia.core.store import atomic
 
-from . import class_tables, figures, over_seeds, tables, words
+from . import class_tables, figures, label_curve, over_seeds, tables, words
 from .event_picture import origin
 from .event_picture import save as save_event
 from .run_data import RunData, read
@@ -59,7 +60,7 @@ def page(out: Path) -> Path:
             half.write_text(dumps(found) + "\n")
     rows, measures = tables.rows(found), tables.measures(found)
     with styled():
-        every = (*_seeds(found, rows, measures), *_parts(run, found))
+        every = (*_seeds(found, rows, measures), *_budgets(run, found), *_parts(run, found))
         parts = [p for p in every if p.table or p.figures]
         overview = figures.overview(rows, measures)
         shown = _picture(out, overview, "overview", tables.OVERVIEW)
@@ -90,8 +91,8 @@ def page(out: Path) -> Path:
 def evaluated(run: RunData) -> dict[str, Any]:
     """The metrics of a run, as ``metrics.json`` has them."""
     stages = run.recipe.get("stages", {})
-    fine = [s for name, s in stages.items() if "/" in name] or list(stages.values())
-    labels = fine[-1].get("labels") if fine else None
+    fine = [n for n in stages if "/" in n and not budget_of(n)[1]] or list(stages)
+    labels = stages[fine[-1]].get("labels") if fine else None
     resamples = (run.recipe.get("report") or {}).get("bootstrap", RESAMPLES)
     train = len(run.events.select("train")) if run.events else None
     return metrics(
@@ -162,6 +163,20 @@ def _seeds(
             table=over_seeds.paired(found, measures),
             note=over_seeds.PAIRED_NOTE,
         ),
+    )
+
+
+def _budgets(run: RunData, found: Mapping[str, Any]) -> tuple[Part, Part]:
+    every = label_curve.measures(found)
+    drawn = _picture(run.path, label_curve.curves(every), "labels", label_curve.CAPTION)
+    return (
+        Part(
+            title=label_curve.HEADING,
+            table=label_curve.table(every),
+            note=label_curve.NOTE,
+            figures=_some(drawn),
+        ),
+        Part(title=label_curve.SAVED, table=label_curve.saved(every), note=label_curve.SAVED_NOTE),
     )
 
 

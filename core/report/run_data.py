@@ -16,6 +16,7 @@ from intarsia.core.detector import Detector
 from intarsia.core.errors import DeclarationError, EventError, RunError
 from intarsia.core.evaluate_metrics import YARDSTICKS, Seeds, read_folder
 from intarsia.core.events import Array
+from intarsia.core.recipe import budget_of
 from intarsia.core.store import EventFile, event_file
 from intarsia.core.store_predictions import Predictions
 from intarsia.core.streams import Label
@@ -97,8 +98,9 @@ def _in_order(found: Mapping[str, Seeds], recipe: Mapping[str, Any]) -> dict[str
 
 
 def _beside(start: str) -> bool:
-    """Whether a start is none that was fine-tuned."""
-    return start.startswith("probe-") or start in YARDSTICKS
+    """Whether a start is none that was fine-tuned, or one with another number of labels."""
+    name, budget = budget_of(start)
+    return name.startswith("probe-") or name in YARDSTICKS or budget is not None
 
 
 def _events(out: Path, recipe: Mapping[str, Any]) -> EventFile | None:

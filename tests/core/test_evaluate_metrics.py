@@ -161,6 +161,19 @@ def test_a_folder_is_read_by_start_and_seed(tmp_path):
     assert read_folder(tmp_path / "none") == {}
 
 
+def test_budgets_stand_by_their_labels_as_if_they_were_alone():
+    own = {"scratch": {0: predicted(0)}, "probe-mae": {0: predicted(1)}}
+    few = {"scratch": {0: predicted(2), 1: predicted(3)}, "boosted_trees": {0: predicted(4)}}
+    more = {"mae": {0: predicted(5)}, "probe-random": {0: predicted(6)}}
+    groups = {"": own, "@1000": more, "@30": few}
+    every = {f"{name}{n}": p for n, group in groups.items() for name, p in group.items()}
+    found = metrics(every, LABELS, 5, n_train=300)
+    budgets = found.pop("budgets")
+    assert list(budgets) == ["30", "1000"]
+    assert budgets == {"30": metrics(few, LABELS, 5), "1000": metrics(more, LABELS, 5)}
+    assert found == metrics(own, LABELS, 5, n_train=300)
+
+
 def test_starts_are_compared_with_scratch_seed_by_seed():
     """Ours by hand: differences of the values of single seeds, and their spreads."""
     starts = {

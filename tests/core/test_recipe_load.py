@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from attrs import Factory, field, frozen
+from attrs import Factory, evolve, field, frozen
 from attrs.validators import ge
 from cubes import grid
 
@@ -12,7 +12,7 @@ from intarsia.core.detector import Augmentation, Detector, Simulation
 from intarsia.core.errors import RecipeError
 from intarsia.core.hookspecs import hookimpl
 from intarsia.core.plugins import Registry, Source
-from intarsia.core.recipe import Instance
+from intarsia.core.recipe import Instance, budget_of
 from intarsia.core.recipe_load import dump, dump_yaml, load, load_every, restore
 from intarsia.core.streams import Label
 from intarsia.core.task import Needs, TaskKind, View
@@ -234,6 +234,49 @@ def test_one_start_is_overridden_by_the_name_of_its_stage(write, registry):
             "must be a whole number, not 'a'"
         )
     ]
+
+
+BUDGETS = "stages.two.budgets=[100, 1000]"
+
+
+def test_every_start_is_there_with_each_of_its_budgets(write, registry):
+    words = [BUDGETS, "stages.two.labels=300", "stages.two/tuned.budgets=[20]"]
+    recipe = load(write(GOOD), registry, words)
+    names = ["two/fresh", "two/fresh@100", "two/fresh@1000", "two/tuned", "two/tuned@20"]
+    assert list(recipe.stages) == ["one", *names, "three"]
+    assert [recipe.stages[n].labels for n in names] == [300, 100, 1000, 300, 20]
+    for name in names:
+        alike = recipe.stages[budget_of(name)[0]]
+        assert evolve(recipe.stages[name], labels=300) == alike
+        assert not alike.budgets
+    assert recipe.chosen("two/tuned") == ["two/tuned", "two/tuned@20"]
+    assert recipe.chosen("two") == names
+    assert recipe.chosen("one") == ["one"]
+    assert recipe.chosen("tuned") == []
+    assert recipe.chosen(None) == list(recipe.stages)
+
+
+def test_the_name_of_a_budget_says_its_labels():
+    assert budget_of("two/fresh@100") == ("two/fresh", 100)
+    assert budget_of("fresh") == ("fresh", None)
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("stages.two.budgets=[100, 100]", "stages.two.budgets: 100 labels are there twice"),
+        ("stages.two.budgets=[300]", "stages.two.budgets: 300 labels are there twice"),
+        ("stages.two.budgets=[0]", "stages.two.budgets: must be >= 1, not [0]"),
+        ("stages.two.budgets=many", "stages.two.budgets: must be a list, not 'many'"),
+        (
+            "stages.one.budgets=[9]",
+            "stages.one.budgets: only a stage with starts has budgets of labels",
+        ),
+    ],
+)
+def test_budgets_that_make_no_sense_are_named(write, registry, override, said):
+    (line,) = faults(write(GOOD), registry, "stages.two.labels=300", override)
+    assert line == f"command line, {override}: {said}"
 
 
 def test_extends_is_relative_to_the_file_and_merges_key_by_key(write, registry, tmp_path):
@@ -490,7 +533,7 @@ def test_a_recipe_is_found_by_name_among_installed_folders(write, registry, tmp_
 
 @pytest.mark.parametrize("scale", [None, "small"])
 def test_a_dumped_recipe_loads_again_to_an_equal_one(write, registry, scale):
-    recipe = load(write(GOOD), registry, ["stages.one.labels=300"], scale)
+    recipe = load(write(GOOD), registry, ["stages.one.labels=300", BUDGETS], scale)
     again = load(write(dump_yaml(recipe), "again.yaml"), registry)
     assert again == recipe
     plain = json.loads(json.dumps(dump(recipe)))

@@ -302,6 +302,41 @@ def test_two_seeds_repeat_the_fine_tuning_alone(tmp_path):
     assert (labels[0] != labels[1]).any()
 
 
+def test_a_budget_is_the_run_with_so_many_labels(finished, tmp_path):
+    """Every start, probe and model of hand-made features is what it is where labels are the budget."""
+    few = ("stages.finetune.labels=24", "report.probe=24")
+    shared = shutil.copytree(finished, tmp_path / "labels", ignore=lambda *_: ("finetune",))
+    (shared / "recipe.yaml").unlink()
+    out = shutil.copytree(shared, tmp_path / "budgets")
+    toy_run.run(toy_run.recipe(tmp_path, *few), shared, resume=True)
+    words = ("stages.finetune.budgets=[24]", "report.probe=64")
+    toy_run.run(toy_run.recipe(tmp_path, *words), out, resume=True)
+    found, alone = metrics(out), metrics(shared)
+    assert list(found["budgets"]) == ["24"]
+    theirs = {p.stem for p in (shared / "predictions").iterdir()}
+    assert {p.stem for p in (out / "predictions").iterdir()} == {
+        *theirs,
+        *(f"{name}@24" for name in theirs),
+    }
+    for name in theirs:
+        pairs = ((f"{name}@24.h5", shared), (f"{name}.h5", finished))  # few labels, and the usual
+        for ours, theirs in pairs:
+            here = read_predictions(out / "predictions" / ours).columns
+            there = read_predictions(theirs / "predictions" / f"{name}.h5").columns
+            for column, values in there.items():
+                if values.dtype.kind == "f":  # features are computed in other company
+                    np.testing.assert_allclose(here[column], values, 1e-4, 1e-5, err_msg=ours)
+                else:
+                    np.testing.assert_array_equal(here[column], values, err_msg=ours)
+    ours = found["budgets"]["24"]["starts"]["mae"]["flavour"]["auc_macro"]
+    assert ours == pytest.approx(alone["starts"]["mae"]["flavour"]["auc_macro"])
+    page = (out / "report.html").read_text()
+    assert "<h2>How many labels it takes</h2>" in page
+    assert "<h2>Labels that scratch needs for the same</h2>" in page
+    assert (out / "figures" / "labels.png").is_file()
+    assert "How many labels" not in (shared / "report.html").read_text()
+
+
 @pytest.mark.usefixtures("no_report")
 def test_the_first_of_two_seeds_is_the_run_with_one(finished, tmp_path):
     recipe, out = toy_run.recipe(tmp_path, "seeds=[0, 7]"), tmp_path / "out"

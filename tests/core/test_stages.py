@@ -15,7 +15,7 @@ from intarsia.core.checkpoint import load
 from intarsia.core.errors import CheckpointError, RunError
 from intarsia.core.network import views_of
 from intarsia.core.plan import patches
-from intarsia.core.stages import labels_wanted, learn, trained
+from intarsia.core.stages import labels_wanted, learn, lengthened, trained
 from intarsia.core.train import Trained
 
 STARTS = ("finetune/scratch", "finetune/mae", "finetune/mae_rel")
@@ -113,6 +113,25 @@ def test_labelled_events_are_drawn_by_the_seed(bench):
         assert set(events) <= set(bench.split("train"))
     every = bench.split("train")
     np.testing.assert_array_equal(bench.labelled(len(every), 3), every)
+
+
+def test_a_stage_with_few_labels_is_lengthened_as_a_whole(bench):
+    stage = evolve(bench.recipe.stages["finetune/mae"], epochs=4, batch=32, check_every=2)
+    optim = evolve(stage.optim, warmup_epochs=0.5, decay_epochs=3.0)
+    stage = evolve(stage, optim=optim, min_steps=100)
+    longer = lengthened(stage, 300)  # 10 steps an epoch, so 40 as it is written
+    assert longer == evolve(
+        stage,
+        epochs=12,
+        check_every=6,
+        optim=evolve(optim, warmup_epochs=1.5, decay_epochs=9.0),
+    )
+    assert lengthened(stage, 25 * 32) is stage
+    assert lengthened(stage, 25 * 32 - 32).epochs == 8
+    as_written = evolve(stage, min_steps=0)
+    assert lengthened(as_written, 1) is as_written
+    whole = evolve(stage, optim=evolve(optim, decay_epochs=None))
+    assert lengthened(whole, 300).optim.decay_epochs is None
 
 
 def test_each_seed_has_heads_and_labels_of_its_own(bench, begun):
