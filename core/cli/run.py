@@ -9,7 +9,7 @@ import typer
 
 from intarsia.core.plugins import registry
 from intarsia.core.ranks import Ranks
-from intarsia.core.recipe import Recipe, budget_of
+from intarsia.core.recipe import Recipe, Stage, budget_of
 from intarsia.core.recipe_load import load
 
 from .options import Overrides, Plugins, RecipeName, Resume, Scale, Seed, Workers
@@ -58,7 +58,7 @@ def plan(recipe: Recipe, scale: str | None, stage: str | None, out: Path) -> lis
     """What a run will do, for people."""
     data = ", ".join(recipe.data.files) or f"{recipe.data.events} events to make"
     stages = [
-        f"{name} ({s.epochs} epochs{f' from {s.start}' if s.start else ''})"
+        f"{name} ({_length(s)}{f' from {s.start}' if s.start else ''})"
         for name, s in recipe.stages.items()
         if name in recipe.chosen(stage) and budget_of(name)[1] is None
     ]
@@ -71,3 +71,8 @@ def plan(recipe: Recipe, scale: str | None, stage: str | None, out: Path) -> lis
         f"stages  {', '.join(stages)}",
         f"folder  {out}",
     ]
+
+
+def _length(stage: Stage) -> str:
+    least = f", at least {stage.min_steps} steps" if stage.min_steps else ""
+    return f"{stage.epochs} epoch{'s' * (stage.epochs > 1)}{least}"

@@ -199,7 +199,7 @@ def facts(run: RunData) -> list[Table]:
         [
             name,
             str(s.get("start") or "-"),
-            str(s.get("epochs", "")),
+            _length(s),
             str(s.get("batch", "")),
             str(s.get("labels") or "all"),
             OPTIMISERS[s.get("optim", {}).get("method", "adamw")],
@@ -232,6 +232,12 @@ def facts(run: RunData) -> list[Table]:
     if more := given.get("events"):
         tables.append(Table(["", ""], _plain(more), "Simulation"))
     return [t for t in tables if t.rows]
+
+
+def _length(stage: Mapping[str, Any]) -> str:
+    """Epochs of a stage, and the steps that it has at least."""
+    least = f", at least {stage['min_steps']} steps" if stage.get("min_steps") else ""
+    return f"{stage.get('epochs', '')}{least}"
 
 
 def _plain(values: Mapping[str, Any]) -> list[list[str]]:

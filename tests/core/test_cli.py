@@ -10,11 +10,13 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import pytest
+import toy_run
 from cubes import PLUGIN
 
 import intarsia
 from intarsia.core.card import KEY, SEAL, Card, card_json, seal
 from intarsia.core.cli import main
+from intarsia.core.cli.run import plan
 from intarsia.core.produce import Produced
 from intarsia.core.progress import Progress
 
@@ -394,6 +396,22 @@ def test_a_run_says_first_what_it_will_do(run):
         "folder  runs/small",
     ]
     assert err == ["the recipe has no stage 'mea'; did you mean 'mae'? (it has: mae)"]
+
+
+def test_a_plan_says_budgets_once_and_the_steps_that_are_wanted(tmp_path):
+    words = ("stages.finetune.budgets=[8, 16]", "stages.finetune.min_steps=250")
+    recipe = toy_run.recipe(tmp_path, *words, "stages.finetune.starts.mae_rel=false")
+    long = "2 epochs, at least 250 steps"
+    starts = f"finetune/scratch ({long}), finetune/mae ({long} from mae)"
+    _, _, every, _ = plan(recipe, None, None, tmp_path)
+    assert every == (
+        f"stages  mae (2 epochs), mae_rel (1 epoch from mae), {starts}, "
+        "starts also with 8, 16 labels"
+    )
+    _, _, one, _ = plan(recipe, None, "finetune/mae", tmp_path)
+    assert one == f"stages  finetune/mae ({long} from mae), starts also with 8, 16 labels"
+    _, _, none, _ = plan(recipe, None, "mae", tmp_path)
+    assert none == "stages  mae (2 epochs)"
 
 
 def test_the_doctor_gives_a_verdict_a_line(run, monkeypatch):

@@ -18,7 +18,7 @@ RECIPE = {
             "tasks": {"kind_of": {"truth": "flavour"}, "vertex": {}, "kinematics": {}},
             "labels": 30,
         },
-        "finetune/mae": {"tasks": {}, "start": "mae", "labels": 30},
+        "finetune/mae": {"tasks": {}, "start": "mae", "labels": 30, "epochs": 4, "min_steps": 99},
     },
     "report": {"bootstrap": 10, "probe": 30},
     "published": {

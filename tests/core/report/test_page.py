@@ -63,7 +63,7 @@ def test_the_page_says_how_each_stage_was_trained(html):
         ["stage", "starts from", "epochs", "batch", "events", "optimiser", "learning rate per 256"]
     )
     assert cells[at + 1] == ["mae", "-", "3", "8", "all", "Muon", "0.001"]
-    assert cells[at + 3][:6] == ["finetune/mae", "mae", "", "", "30", "AdamW"]
+    assert cells[at + 3][:6] == ["finetune/mae", "mae", "4, at least 99 steps", "", "30", "AdamW"]
 
 
 def test_published_numbers_are_marked_beside_ours(html):
