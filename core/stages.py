@@ -172,9 +172,9 @@ def learn(bench: Bench, name: str, stage: Stage, seed: int) -> Path:
         return train(made, setup, folder, card, what, bench.notify).best
 
 
-def lengthened(stage: Stage, events: int) -> Stage:
-    """`stage` as it is trained on so many `events`: long enough for its `min_steps`."""
-    times = ceil(stage.min_steps / (stage.epochs * ceil(events / stage.batch)))
+def lengthened(stage: Stage, per_epoch: int) -> Stage:
+    """`stage` with epochs enough for its `min_steps`, where one has `per_epoch` steps."""
+    times = ceil(stage.min_steps / (stage.epochs * max(1, per_epoch)))
     if times < 2:
         return stage
     optim, decay = stage.optim, stage.optim.decay_epochs
@@ -190,7 +190,6 @@ def lengthened(stage: Stage, events: int) -> Stage:
 def _setup(bench: Bench, name: str, stage: Stage, seed: int, done: int) -> Setup:
     every = tuple(dict.fromkeys(views_of(stage).values()))
     events = bench.trained_on(stage, seed)
-    stage = lengthened(stage, len(events))
     common: dict[str, Any] = {
         "seed": seed,
         "purpose": name.partition("/")[0],  # the starts of a stage see the same batches
@@ -201,6 +200,8 @@ def _setup(bench: Bench, name: str, stage: Stage, seed: int, done: int) -> Setup
     augment = chosen(bench.detector, stage.augment)
     train_sample = bench.sample(events, every, stage.batch, shuffle=True, augment=augment, **common)
     val_sample = bench.sample(bench.split("val"), every, stage.batch, **common)
+    if stage.min_steps:
+        stage = lengthened(stage, train_sample.steps())
     return Setup(
         stage=stage,
         train=train_sample,

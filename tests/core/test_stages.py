@@ -119,19 +119,37 @@ def test_a_stage_with_few_labels_is_lengthened_as_a_whole(bench):
     stage = evolve(bench.recipe.stages["finetune/mae"], epochs=4, batch=32, check_every=2)
     optim = evolve(stage.optim, warmup_epochs=0.5, decay_epochs=3.0)
     stage = evolve(stage, optim=optim, min_steps=100)
-    longer = lengthened(stage, 300)  # 10 steps an epoch, so 40 as it is written
-    assert longer == evolve(
+    longer = evolve(
         stage,
         epochs=12,
         check_every=6,
         optim=evolve(optim, warmup_epochs=1.5, decay_epochs=9.0),
     )
-    assert lengthened(stage, 25 * 32) is stage
-    assert lengthened(stage, 25 * 32 - 32).epochs == 8
+    assert lengthened(stage, 9) == longer  # 36 steps as it is written, 108 now
+    assert lengthened(stage, 25) is stage
+    assert lengthened(stage, 24).epochs == 8
+    assert lengthened(stage, 1).epochs == lengthened(stage, 0).epochs == 100
     as_written = evolve(stage, min_steps=0)
     assert lengthened(as_written, 1) is as_written
     whole = evolve(stage, optim=evolve(optim, decay_epochs=None))
-    assert lengthened(whole, 300).optim.decay_epochs is None
+    assert lengthened(whole, 9).optim.decay_epochs is None
+
+
+@pytest.mark.parametrize("labels", [7, 33, 64])
+def test_a_stage_has_the_steps_it_wants_at_least(bench, monkeypatch, labels):
+    found = []
+
+    def keep(network, setup, folder, *_):
+        found.append(setup)
+        return Trained(best=folder, last=folder)
+
+    monkeypatch.setattr(stages, "train", keep)
+    stage = evolve(bench.recipe.stages["finetune/mae"], labels=labels, min_steps=50, batch=8)
+    learn(bench, "finetune/mae", stage, 9)
+    (setup,) = found
+    assert setup.steps == setup.per_epoch * setup.stage.epochs >= 50
+    assert setup.stage.epochs % stage.epochs == 0
+    assert (setup.stage.epochs - stage.epochs) * setup.per_epoch < 50
 
 
 def test_each_seed_has_heads_and_labels_of_its_own(bench, begun):
