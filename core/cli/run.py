@@ -57,12 +57,13 @@ def run(
 def plan(recipe: Recipe, scale: str | None, stage: str | None, out: Path) -> list[str]:
     """What a run will do, for people."""
     data = ", ".join(recipe.data.files) or f"{recipe.data.events} events to make"
+    names = recipe.chosen(stage)
+    budgets = dict.fromkeys(str(n) for k in names if k != stage and (n := budget_of(k)[1]))
     stages = [
         f"{name} ({_length(s)}{f' from {s.start}' if s.start else ''})"
         for name, s in recipe.stages.items()
-        if name in recipe.chosen(stage) and budget_of(name)[1] is None
+        if name in names and (name == stage or not budget_of(name)[1])
     ]
-    budgets = dict.fromkeys(str(n) for s in recipe.chosen(stage) if (n := budget_of(s)[1]))
     if budgets:
         stages.append(f"starts also with {', '.join(budgets)} labels")
     return [

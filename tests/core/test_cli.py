@@ -410,6 +410,8 @@ def test_a_plan_says_budgets_once_and_the_steps_that_are_wanted(tmp_path):
     )
     _, _, one, _ = plan(recipe, None, "finetune/mae", tmp_path)
     assert one == f"stages  finetune/mae ({long} from mae), starts also with 8, 16 labels"
+    _, _, alone, _ = plan(recipe, None, "finetune/mae@8", tmp_path)
+    assert alone == f"stages  finetune/mae@8 ({long} from mae)"
     _, _, none, _ = plan(recipe, None, "mae", tmp_path)
     assert none == "stages  mae (2 epochs)"
 
