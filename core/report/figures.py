@@ -17,7 +17,7 @@ from intarsia.core.store_predictions import Predictions
 
 from . import words
 from .run_data import Rows
-from .style import GREY, INK, LIGHT, bare, colour, label, title
+from .style import GREY, INK, LIGHT, bare, colour, label, panels, title
 
 RESIDUALS = (-2.0, 1.0)  # range shown; those beyond are in the outermost bins
 
@@ -31,11 +31,8 @@ def roc(starts: Mapping[str, Predictions], task: str, classes: Sequence[str]) ->
     shown = [c for c in range(len(classes)) if (truth == c).any()]
     if not shown:
         return None
-    columns = min(3, len(shown))
-    rows = -(-len(shown) // columns)
-    figure = Figure(figsize=(3.5 * columns, 3.6 * rows + 0.6), layout="constrained")
-    every = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes, c in zip(every, shown, strict=False):
+    figure, every = panels(len(shown), 3.5, 3.6, 0.6)
+    for axes, c in zip(every, shown, strict=True):
         axes.plot([0, 1], [0, 1], color=LIGHT, lw=1, zorder=0)
         for number, (start, p) in enumerate(known.items()):
             x, y = _curve(p, task, c)
@@ -46,8 +43,6 @@ def roc(starts: Mapping[str, Predictions], task: str, classes: Sequence[str]) ->
         axes.set_aspect("equal")
         label(axes, "others accepted", "class accepted")
         axes.label_outer()
-    for axes in every[len(shown) :]:
-        axes.set_axis_off()
     handles, names = every[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=len(names))
     return figure
@@ -168,20 +163,17 @@ def losses(logs: Mapping[str, Rows]) -> Figure | None:
 
     Of the first seed, and of the stage's own number of labels.
     """
-    panels: dict[str, dict[str, Rows]] = {}
+    by_stage: dict[str, dict[str, Rows]] = {}
     for stage, rows in logs.items():
         name, _, start = stage.partition("/")
         if rows and "-seed" not in stage and "@" not in stage:
-            panels.setdefault(name, {})[start or name] = rows
-    if not panels:
+            by_stage.setdefault(name, {})[start or name] = rows
+    if not by_stage:
         return None
-    order = sorted(panels, key=lambda n: any("/" in s and s.startswith(n) for s in logs))
-    columns = min(3, len(order))
-    lines = -(-len(order) // columns)
-    figure = Figure(figsize=(3.9 * columns, 3.2 * lines + 0.2), layout="constrained")
-    every = figure.subplots(lines, columns, squeeze=False).ravel()
-    for axes, name in zip(every, order, strict=False):
-        for number, (start, rows) in enumerate(panels[name].items()):
+    order = sorted(by_stage, key=lambda n: any("/" in s and s.startswith(n) for s in logs))
+    figure, every = panels(len(order), 3.9, 3.2, 0.2)
+    for axes, name in zip(every, order, strict=True):
+        for number, (start, rows) in enumerate(by_stage[name].items()):
             ink = colour(start, number)
             _loss(axes, rows, "train", color=ink, lw=0.8, alpha=0.55)
             _loss(axes, rows, "val", color=ink, lw=1.8, marker="o", ms=3, label=title(start))
@@ -189,10 +181,8 @@ def losses(logs: Mapping[str, Rows]) -> Figure | None:
         label(axes, "step", "loss")
         axes.margins(x=0.02)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        if len(panels[name]) > 1:
+        if len(by_stage[name]) > 1:
             axes.legend()
-    for axes in every[len(order) :]:
-        axes.set_axis_off()
     return figure
 
 

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from . import tables, words
-from .style import GREY, INK, LIGHT, colour, label, title
+from .style import GREY, INK, LIGHT, colour, label, panels, title
 from .tables import Table
 from .words import Measured
 
@@ -107,11 +107,8 @@ def curves(every: Sequence[Measure]) -> Figure | None:
     """A panel per measure, a line per model over the number of labels; None without any."""
     if not every:
         return None
-    columns = min(3, len(every))
-    lines = -(-len(every) // columns)
-    figure = Figure(figsize=(4.1 * columns, 3.3 * lines + 0.8), layout="constrained")
-    panels = figure.subplots(lines, columns, squeeze=False).ravel()
-    for axes, measure in zip(panels, every, strict=False):
+    figure, all_axes = panels(len(every), 4.1, 3.3, 0.8)
+    for axes, measure in zip(all_axes, every, strict=True):
         for number, (model, curve) in enumerate(measure.curves.items()):
             _line(axes, curve, **_look(model, number))
         axes.set_xscale("log")
@@ -123,13 +120,11 @@ def curves(every: Sequence[Measure]) -> Figure | None:
         axes.set_axisbelow(True)
         axes.set_title(measure.text)
         label(axes, "labelled events", "")
-    for axes in panels[len(every) :]:
-        axes.set_axis_off()
-    shown = dict(
-        pair[::-1]
-        for axes in panels
-        for pair in zip(*axes.get_legend_handles_labels(), strict=True)
-    )
+    shown = {
+        text: line
+        for axes in all_axes
+        for line, text in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
     figure.legend(
         shown.values(), shown.keys(), loc="outside lower center", ncols=min(4, len(shown))
     )

@@ -71,6 +71,20 @@ def styled() -> Iterator[None]:
         yield
 
 
+def panels(count: int, width: float, height: float, more: float) -> tuple[Figure, list[Axes]]:
+    """A figure of `count` panels, three side by side, and their axes.
+
+    width, height: of a panel in inches; the figure is higher by `more`, for a legend below.
+    """
+    columns = min(3, count)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(width * columns, height * rows + more), layout="constrained")
+    every = list(figure.subplots(rows, columns, squeeze=False).ravel())
+    for axes in every[count:]:
+        axes.set_axis_off()
+    return figure, every[:count]
+
+
 def save_png(figure: Figure, path: Path) -> Path:
     """Write `figure` as PNG to `path`, whose folder is made; gives `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
