@@ -101,6 +101,8 @@ def probes(bench: Bench, predicting: dict[str, Stage]) -> None:
     more: Labelled = {n: {s: bench.labelled(n, s) for s in seeds} for n in budgets}
     few = more | {None: {s: bench.labelled(bench.recipe.report.probe, s) for s in seeds}}
     tuned = more | {None: {s: bench.trained_on(stage, s) for s in seeds}}
+    if budgets and stage.labels not in (None, bench.recipe.report.probe):
+        few[stage.labels] = tuned[None]  # so that linear models miss no number of labels
     every = _together(test, few)
     fits = [
         Fit(f"probe-{source}", linear_probe, every, _encoded(bench, source, network, every), few)
