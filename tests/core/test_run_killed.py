@@ -71,7 +71,9 @@ def wait_for(process, there, seconds=120):
     end = time.monotonic() + seconds
     while not there():
         assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end, "it did not come so far"
+        if time.monotonic() > end:
+            os.killpg(process.pid, signal.SIGKILL)
+            pytest.fail(f"it did not come so far: {process.communicate()}")
         time.sleep(0.005)
 
 
@@ -134,8 +136,8 @@ def test_a_run_killed_while_events_are_made_goes_on(folder):
 @pytest.mark.parametrize("where", ["data", "mae/last.resume.safetensors", "predictions"])
 def test_a_signal_exits_130_and_leaves_no_half_written_file(folder, where, send, number, workers):
     out = folder / f"{send.__name__}-{number}-{where.partition('/')[0]}-{workers}"
-    changes = ["data.events=20000", "stages.mae.epochs=50"] if where == "data" else LONG
-    process = start(folder, out.name, "--workers", workers, changes=changes)
+    changes = {"data": ["data.events=20000", "stages.mae.epochs=50"], "predictions": []}
+    process = start(folder, out.name, "--workers", workers, changes=changes.get(where, LONG))
     wait_for(process, (out / where).exists)
     send(process.pid, number)
     _, err = process.communicate(timeout=60)
