@@ -4,6 +4,11 @@ import pytest
 import torch
 
 
+def pytest_sessionstart():
+    """What a whole session shares is made before the fixture of the first module."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _one_thread():
     """Small tensors gain nothing from threads; what a module before set does not matter."""
