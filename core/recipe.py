@@ -119,7 +119,7 @@ def budget_of(stage: str) -> tuple[str, int | None]:
     Any other name is itself, with None.
     """
     name, _, labels = stage.partition("@")
-    return name, int(labels) if labels else None
+    return (name, int(labels)) if labels.isdecimal() else (stage, None)
 
 
 CorePart = Literal["windows", "query", "fusion", "norm"]

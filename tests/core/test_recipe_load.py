@@ -258,7 +258,8 @@ def test_every_start_is_there_with_each_of_its_budgets(write, registry):
 
 def test_the_name_of_a_budget_says_its_labels():
     assert budget_of("two/fresh@100") == ("two/fresh", 100)
-    assert budget_of("fresh") == ("fresh", None)
+    for name in ("fresh", "two/fresh", "fresh@", "fresh@many"):  # also of files that others lay there
+        assert budget_of(name) == (name, None)
 
 
 @pytest.mark.parametrize(
