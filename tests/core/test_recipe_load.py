@@ -258,7 +258,12 @@ def test_every_start_is_there_with_each_of_its_budgets(write, registry):
 
 def test_the_name_of_a_budget_says_its_labels():
     assert budget_of("two/fresh@100") == ("two/fresh", 100)
-    for name in ("fresh", "two/fresh", "fresh@", "fresh@many"):  # also of files that others lay there
+    for name in (
+        "fresh",
+        "two/fresh",
+        "fresh@",
+        "fresh@many",
+    ):  # also of files that others lay there
         assert budget_of(name) == (name, None)
 
 
